@@ -208,6 +208,8 @@ class Several {
     const none = syncs.map((one) => ({ source: one.sources[0], summary: undefined }));
     const ending = { shared: chosen.report, noticed: 0, missed: 0 };
     if (isDry || agreed === false) return { ...ending, sources: none, declined: true };
+    // what an earlier run of one has sent may concern keys of the others: nothing of it comes any more when the first of them begins
+    for (const own of keys) await endConnections(servers, own);
     if (copies) await this.prepare(before, chosen.left);
     const notices = new AbortController();
     const noticing = new Notices({ origins, used, signal: notices.signal, onNoticed: (key) => this.noticed(key) });
@@ -335,7 +337,6 @@ class Several {
   private async prepare(before: readonly Records[], chosen: readonly (KeyName & { from: number; to: number })[]): Promise<void> {
     const { facts, keys, left, options, origins, servers } = this;
     const [{ flush, fresh }] = options.syncs;
-    for (const own of keys) await endConnections(servers, own);
     if (flush === true) for (const one of options.syncs) await flushTarget(servers, one, facts);
     const among = this.oursBefore(before);
     for (const [number, own] of keys.entries()) {

@@ -42,8 +42,8 @@ export interface PauseContext {
   readonly spreadDoubt: () => Promise<void>;
   /** Tells the target that these keys of the source have no fences any more. */
   readonly unfence: (names: readonly KeyName[]) => Promise<void>;
-  /** Waits for something that other lanes do, and does meanwhile what they wait for. */
-  readonly during: <T>(work: Promise<T>) => Promise<T>;
+  /** Waits for something that other lanes do, and does meanwhile what they wait for. `isFlushed`: keys that are gone by this command. */
+  readonly during: <T>(work: Promise<T>, isFlushed: (name: KeyName) => boolean) => Promise<T>;
   readonly onNote: (text: string) => void;
   readonly onIgnored: () => void;
 }
@@ -126,6 +126,8 @@ async function deleteKeys(
   const { crossing } = options;
   const only = kind === 'flushslot' ? slotOf(pause) : undefined;
   const { group } = options;
+  const isFlushed = (name: KeyName): boolean =>
+    (kind === 'flushall' || name.db === db) && (only === undefined || keySlot(name.key) === only);
   const all = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
   const databases = group === undefined ? all : all.filter((at) => group.used.has(group.number, at));
   for (const at of databases) {
@@ -141,7 +143,7 @@ async function deleteKeys(
       const ours = concerned.filter((key) => crossing?.isOf(lane, keySlot(key)) !== false);
       if (ours.length === 0) return;
       if (group === undefined) await writer.deleteKeys(owner, at, ours);
-      else await deleteUnlessOthers(group, { owner, db: at, keys: ours }, { during, writer });
+      else await deleteUnlessOthers(group, { owner, db: at, keys: ours }, { during, isFlushed, writer });
     });
   }
 }
@@ -153,10 +155,10 @@ async function deleteKeys(
 async function deleteUnlessOthers(
   group: GroupMember,
   { db, keys, owner }: { readonly owner: number; readonly db: number; readonly keys: readonly Buffer[] },
-  { during, writer }: Pick<PauseContext, 'during' | 'writer'>,
+  { during, isFlushed, writer }: Pick<PauseContext, 'during' | 'writer'> & { readonly isFlushed: (name: KeyName) => boolean },
 ): Promise<void> {
   const gone = await group.origins.ofNoOther(db, keys, group.number);
-  const rest = await during(group.bring(db, gone));
+  const rest = await during(group.bring(db, gone), isFlushed);
   if (rest.length === 0) return;
   await group.alone(async () => {
     const still = await group.origins.ofNoOther(db, rest, group.number);

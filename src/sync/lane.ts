@@ -144,7 +144,9 @@ export class Lane implements Crosser {
   private watch: NodeJS.Timeout | undefined;
   private asked: KeyName[] = [];
   /** What lanes of other sources wait for. */
-  private requests: { readonly names: readonly KeyName[]; readonly done: () => void }[] = [];
+  private requests: { readonly names: readonly KeyName[]; readonly done: (isDone: boolean) => void }[] = [];
+  /** Keys that the source of such a lane has flushed: they are deleted, unless this one has them, whatever it has since. */
+  private readonly flushed = new Set<string>();
   private isOver = false;
   private readonly limit: RateLimit | undefined;
   private cut: { readonly to: number; readonly done: () => void; readonly failed: (error: unknown) => void } | undefined;
@@ -209,26 +211,52 @@ export class Lane implements Crosser {
   bring(names: readonly KeyName[]): Promise<boolean> {
     if (this.isOver) return Promise.resolve(false);
     return new Promise((resolve) => {
-      this.requests.push({ names, done: () => resolve(true) });
+      this.requests.push({ names, done: resolve });
       this.interrupt();
     });
   }
 
-  private async serve(writer: ChangeWriter): Promise<void> {
+  /** `isFlushed`: keys that do not exist at this place of the stream, whatever it says of them later. */
+  private async serve(writer: ChangeWriter, isFlushed?: (name: KeyName) => boolean): Promise<void> {
     const requests = this.requests.splice(0);
+    // those that are wanted anyway have to wait: the flush forgets the fences of what is fetched before its end
+    const later = isFlushed === undefined ? [] : [...this.fences.wanted.values()].filter(isFlushed);
+    for (const { db, key } of later) this.fences.wanted.delete(keyId(db, key));
     try {
-      for (const { names } of requests) for (const { db, key } of names) this.fences.want(db, key);
+      for (const { names } of requests) {
+        if (isFlushed !== undefined) await this.deleteFlushed(writer, names.filter(isFlushed));
+        for (const { db, key } of names) {
+          if (isFlushed?.({ db, key }) === true) continue;
+          this.fences.want(db, key);
+          this.flushed.add(keyId(db, key));
+        }
+      }
       await this.settle(this.parser.offset);
       await writer.drained();
     } catch (error) {
       this.requests.unshift(...requests);
       throw error;
+    } finally {
+      this.flushed.clear();
+      for (const { db, key } of later) this.fences.want(db, key);
     }
-    for (const { done } of requests) done();
+    for (const { done } of requests) done(true);
+  }
+
+  private async deleteFlushed(writer: ChangeWriter, names: readonly KeyName[]): Promise<void> {
+    for (const [db, some] of grouped(names, (name) => this.options.target(name.db))) {
+      for (const [owner, own] of this.byOwner(some)) {
+        await writer.deleteKeys(
+          owner,
+          db,
+          own.map(({ key }) => this.nameOf(key)),
+        );
+      }
+    }
   }
 
   /** Waits for lanes of other sources, which may wait for this one. */
-  private async during<T>(work: Promise<T>, writer: ChangeWriter): Promise<T> {
+  private async during<T>(work: Promise<T>, writer: ChangeWriter, isFlushed: (name: KeyName) => boolean): Promise<T> {
     const over = new AbortController();
     const wake = (): void => {
       over.abort();
@@ -237,7 +265,7 @@ export class Lane implements Crosser {
     work.then(wake, wake);
     while (!over.signal.aborted) {
       const { signal } = this.interruption;
-      if (this.requests.length > 0) await this.serve(writer);
+      if (this.requests.length > 0) await this.serve(writer, isFlushed);
       else await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       this.options.signal.throwIfAborted();
     }
@@ -257,6 +285,8 @@ export class Lane implements Crosser {
 
   /** Ends at once. */
   close(): void {
+    this.isOver = true;
+    for (const { done } of this.requests.splice(0)) done(false);
     this.detach();
     this.options.fetcher.close();
   }
@@ -318,6 +348,7 @@ export class Lane implements Crosser {
       },
       { offset: record.certain, db: record.db, sent },
     );
+    this.isOver = false;
     await this.stillOwn(records.places);
     await this.claim(this.writer.recordPlaces);
     this.watch = setInterval(() => void this.look(), LOOK_EVERY);
@@ -599,7 +630,7 @@ export class Lane implements Crosser {
     const found = new Set<KeyName>();
     for (const [db, names] of grouped(gone, (name) => target(name.db))) {
       const have = await othersHave(db, names.map(({ key }) => this.nameOf(key)));
-      for (const [i, name] of names.entries()) if (have[i]) found.add(name);
+      for (const [i, name] of names.entries()) if (have[i] && !this.flushed.has(keyId(name.db, name.key))) found.add(name);
     }
     return found;
   }
@@ -731,9 +762,9 @@ export class Lane implements Crosser {
         await limit.untilAllowed(signal);
       }
     }
+    this.isOver = true;
     await writer.finish();
     await this.passFences(writer);
-    this.isOver = true;
     this.detach();
   }
 
@@ -769,7 +800,7 @@ export class Lane implements Crosser {
       ...{ name: lane, lane: number, writer, planner: this.planner, fences: this.fences, servers, keys, command },
       ...{ options: pauses, sameDatabases, target, onNote, sourceNames: (db, key) => this.sourceNames(db, key) },
       spreadDoubt: () => this.spreadDoubt(command.offset),
-      during: (work) => this.during(work, writer),
+      during: (work, isFlushed) => this.during(work, writer, isFlushed),
       unfence: (names) => this.unfence(writer, names),
       onIgnored: () => this.counts.ignored++,
     });
