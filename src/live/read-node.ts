@@ -1,4 +1,5 @@
 import type { Opened } from '../redis/connect.js';
+import type { ReadSlabs } from '../redis/read-slabs.js';
 import type { Master, Servers } from '../redis/servers.js';
 import { type Address, addressText } from '../redis/url.js';
 import { replicaToRead } from './replicas.js';
@@ -23,13 +24,13 @@ export class ReadNode {
     this.replica = options.replica;
   }
 
-  /** A connection, logged in. Throws ServerError and ConnectionLost. */
-  async open(): Promise<Opened> {
+  /** A connection, logged in. `reads`: as for `openSocket`. Throws ServerError and ConnectionLost. */
+  async open(reads?: ReadSlabs): Promise<Opened> {
     const { onEvent, preferReplica, servers } = this.options;
     const { replica } = this;
     if (replica !== undefined) {
       try {
-        return await this.openReplica(replica);
+        return await this.openReplica(replica, reads);
       } catch (error) {
         this.replica = undefined;
         onEvent?.(`${addressText(replica)}: ${error instanceof Error ? error.message : String(error)}: another server is looked for`, true);
@@ -39,10 +40,10 @@ export class ReadNode {
     if (preferReplica) {
       const choice = { access: servers.access, name: master.name, except: replica, onNote: (text: string) => onEvent?.(text, true) };
       const other = await replicaToRead(await servers.client(master), choice);
-      if (other !== undefined) return this.openReplica(other);
+      if (other !== undefined) return this.openReplica(other, reads);
     }
     this.name = master.address && addressText(master.address);
-    return servers.openSocket(master);
+    return servers.openSocket(master, reads);
   }
 
   master(): Promise<Master> {
@@ -55,9 +56,9 @@ export class ReadNode {
     return { master, opened: await this.options.servers.openSocket(master) };
   }
 
-  private async openReplica(replica: Address): Promise<Opened> {
+  private async openReplica(replica: Address, reads: ReadSlabs | undefined): Promise<Opened> {
     const name = addressText(replica);
-    const opened = await this.options.servers.openSocket({ name, address: replica });
+    const opened = await this.options.servers.openSocket({ name, address: replica }, reads);
     this.name = name;
     this.replica = replica;
     return opened;

@@ -6,6 +6,7 @@ import type { OpenOptions, ServerSource } from '../pipeline/run.js';
 import type { Pass } from '../pipeline/passes.js';
 import type { SourceHead } from '../pipeline/source-heads.js';
 import type { Opened } from '../redis/connect.js';
+import type { ReadSlabs } from '../redis/read-slabs.js';
 import type { Master } from '../redis/servers.js';
 import { type Claim, OTHERS, owns } from './claim.js';
 import type { ClusterState } from './cluster-state.js';
@@ -141,10 +142,13 @@ export class Shard implements ServerSource {
     return this.connect();
   }
 
-  /** Connects to the server that is read: after a failover, another one. Throws ServerError and ConnectionLost. */
-  async connect(): Promise<OpenedNode> {
+  /**
+   * Connects to the server that is read: after a failover, another one. `reads`: as for `openSocket`. Throws ServerError and
+   * ConnectionLost.
+   */
+  async connect(reads?: ReadSlabs): Promise<OpenedNode> {
     const { node } = this.parts;
-    const { process, socket } = await node.open();
+    const { process, socket } = await node.open(reads);
     return { socket, name: node.name ?? process.address ?? this.facts.node };
   }
 

@@ -8,6 +8,7 @@ import { type Diagnosis, plainDiagnosis, speaksPlain, tlsDiagnosis, WITHOUT_TLS 
 import { isFinal, isLogin } from './refusals.js';
 import { type Login, sentinelFailure } from './sentinels.js';
 import { aheadByTime, timedInfo } from './server-clock.js';
+import type { ReadSlabs } from './read-slabs.js';
 import { processOf, type ServerProcess } from './server-info.js';
 import { type Address, addressText, type ServerUrl } from './url.js';
 
@@ -172,9 +173,12 @@ export interface Opened {
   readonly clockAhead: number | undefined;
 }
 
-/** ioredis connects and logs in; the socket is taken from it. */
-export async function openSocket(access: Access, node?: Address): Promise<Opened> {
-  const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT });
+/** ioredis connects and logs in; the socket is taken from it. `reads`: where the socket reads to, if it can; who reads may release it. */
+export async function openSocket(access: Access, node?: Address, reads?: ReadSlabs): Promise<Opened> {
+  const { sentinelMaster, tls } = access.url;
+  const plain = !tls && (sentinelMaster === undefined || node !== undefined);
+  const own = reads !== undefined && plain ? { Connector: reads.Connector } : {};
+  const client = await connected(access, node, { commandTimeout: COMMAND_TIMEOUT, ...own });
   const { ahead, text } = await asked(client, access, node);
   const socket = client.stream as Duplex | undefined;
   if (socket === undefined || socket.destroyed) throw new ConnectionLost('the server closed the connection');

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { SLOTS } from '../bytes/crc16.js';
 import { type Access, failureOf, openClient, type Opened, openSocket, reachedAt } from './connect.js';
 import { reasonOf, ServerError } from './errors.js';
+import type { ReadSlabs } from './read-slabs.js';
 import { redirection, refusalOf } from './refusals.js';
 import { ServerClock } from './server-clock.js';
 import { infoOtherwise, type ServerInfo, serverInfo } from './server-info.js';
@@ -223,8 +224,8 @@ export class Servers {
   }
 
   /** A raw connection to a master, or another node: see `openSocket`. */
-  openSocket({ address, name }: Pick<Master, 'address' | 'name'>): Promise<Opened> {
-    return this.reaching(name, () => openSocket(this.access, address));
+  openSocket({ address, name }: Pick<Master, 'address' | 'name'>, reads?: ReadSlabs): Promise<Opened> {
+    return this.reaching(name, () => openSocket(this.access, address, reads));
   }
 
   /** The address of a node is what another node says: from here it may be another one. */

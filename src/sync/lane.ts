@@ -478,7 +478,7 @@ export class Lane implements Crosser {
       const piece = spool.readNow(at) ?? (await this.read(at));
       if (piece === undefined && this.cut !== undefined) throw new Detached(this.options.name, 'it has taken back its last writes');
       if (piece === undefined) continue;
-      parser.push(piece.bytes);
+      parser.push(piece.bytes.slice()); // they may be trimmed meanwhile
       at = piece.offset;
       for (let command = parser.next(); command !== undefined; command = parser.next()) {
         if (command.offset - (command.end - command.start) >= to) return;

@@ -338,7 +338,8 @@ export class Planner {
 
   /** Sends a command with absolute expiries, that are held if they are to be. */
   private forward(command: StreamCommand, spec: CommandSpec, slot: number): void {
-    if (spec.expiry === undefined) {
+    const { expiry } = spec;
+    if (expiry === undefined || (expiry.form === 'option' && command.args <= expiry.from)) {
       this.emit(slot, this.db, command.bytes, command.start, command.end);
       return;
     }

@@ -170,9 +170,10 @@ export class SourceLane {
   }
 
   private get linkOptions(): Omit<ConstructorParameters<typeof ChangeLink>[0], 'log'> {
-    const { name, session, shard } = this;
+    const { name, session, shard, spool } = this;
     const { onEvent, source } = session.options;
-    return { name, open: () => shard.connect(), psyncCommand: source.psyncCommand, signal: session.signal, onEvent };
+    const { psyncCommand } = source;
+    return { name, open: (reads) => shard.connect(reads), reads: spool.reads, psyncCommand, signal: session.signal, onEvent };
   }
 
   private makeLink(): ChangeLink {
@@ -283,7 +284,7 @@ export class SourceLane {
     const parser = new StreamParser(offset);
     for (let at = offset; at < now.offset; ) {
       const piece = await spool.read(at, signal);
-      parser.push(piece.bytes);
+      parser.push(piece.bytes.slice()); // they may be trimmed meanwhile
       at = piece.offset;
       for (let command = parser.next(); command !== undefined; command = parser.next()) {
         if (this.session.table.of(command)?.kind !== 'quiet') return true;

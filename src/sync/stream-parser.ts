@@ -5,6 +5,7 @@ const DOLLAR = 0x24;
 const CR = 0x0d;
 const LF = 0x0a;
 const ZERO = 0x30;
+const NINE = 0x39;
 
 /** Bytes of an argument at most: what a buffer of Node holds with the rest of its command. */
 const MOST_BYTES = 2 ** 31 - 1 - 4096;
@@ -13,8 +14,9 @@ const FIRST_ARGS = 64;
 const FIRST_ROOM = 1 << 16;
 
 /**
- * Finds the commands in a stream of writes. A command that lies within one chunk is not copied: its `bytes` are the chunk. One that is cut
- * is put together in a buffer of its own, which grows with the bytes that have arrived, not with the lengths that are announced.
+ * Finds the commands in a stream of writes. A command that lies within one chunk is not copied: its `bytes` are the chunk; nor is one in
+ * chunks that are neighbours in memory. Another that is cut is put together in a buffer of its own, which grows with the bytes that have
+ * arrived, not with the lengths that are announced.
  *
  *     parser.push(chunk);
  *     for (let command = parser.next(); command !== undefined; command = parser.next()) …
@@ -63,7 +65,33 @@ export class StreamParser {
       this.own = false;
       return;
     }
-    this.gather(chunk, left);
+    if (this.continues(chunk)) this.extend(chunk, left);
+    else this.gather(chunk, left);
+  }
+
+  /** Whether a chunk comes right after the one before it in memory. */
+  private continues({ buffer, byteOffset }: Uint8Array): boolean {
+    const { bytes, size } = this;
+    return !this.own && buffer === bytes.buffer && byteOffset === bytes.byteOffset + size;
+  }
+
+  /** Takes a chunk with the beginning of a command before it, where they are. */
+  private extend(chunk: Uint8Array, left: number): void {
+    const { buffer, byteOffset } = this.bytes;
+    this.bytes = new Uint8Array(buffer, byteOffset + this.start, left + chunk.length);
+    this.shift();
+    this.size = this.bytes.length;
+  }
+
+  /** What is known of the command stays right when its beginning becomes that of `bytes`. */
+  private shift(): void {
+    const { ends, starts } = this.command;
+    for (let i = 0; i < this.found; i++) {
+      starts[i] -= this.start;
+      ends[i] -= this.start;
+    }
+    this.pos -= this.start;
+    this.start = 0;
   }
 
   /** Puts a chunk after the beginning of a command. */
@@ -72,14 +100,8 @@ export class StreamParser {
     if (!this.own || this.start > 0 || needed > this.bytes.length) {
       const room = new Uint8Array(Math.max(needed, this.own ? 2 * left : 0, Math.min(FIRST_ROOM, 2 * needed)));
       room.set(this.bytes.subarray(this.start, this.size));
-      const { ends, starts } = this.command;
-      for (let i = 0; i < this.found; i++) {
-        starts[i] -= this.start;
-        ends[i] -= this.start;
-      }
-      this.pos -= this.start;
+      this.shift();
       this.bytes = room;
-      this.start = 0;
       this.own = true;
     }
     this.bytes.set(chunk, left);
@@ -109,12 +131,10 @@ export class StreamParser {
     while (found < expected) {
       if (pos >= size) return undefined;
       if (bytes[pos] !== DOLLAR) throw this.wrong('$');
-      // most lengths have one or two digits
+      // most lengths have one digit; a read beyond the end would cost the optimized code
       let from: number;
-      const digit = bytes[pos + 1] - ZERO;
-      const second = bytes[pos + 2];
-      if (second === CR && digit >= 0 && digit <= 9 && bytes[pos + 3] === LF && pos + 3 < size) {
-        this.value = digit;
+      if (pos + 3 < size && bytes[pos + 2] === CR && bytes[pos + 3] === LF && bytes[pos + 1] >= ZERO && bytes[pos + 1] <= NINE) {
+        this.value = bytes[pos + 1] - ZERO;
         from = pos + 4;
       } else {
         from = this.number(pos + 1, MOST_BYTES);

@@ -9,6 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OpenedNode } from '../../live/replication-input.js';
 import { ConnectionLost, mayPass, reasonOf, ServerError, toldOf } from '../../redis/errors.js';
+import type { ReadSlabs } from '../../redis/read-slabs.js';
 import { type IntroducedReplica, ReplicationLink } from '../../redis/replication.js';
 import { unlessAborted } from '../../redis/unless-aborted.js';
 import { Waiting } from '../../redis/waiting.js';
@@ -31,8 +32,10 @@ export interface ChangeLog {
 export interface ChangeLinkOptions {
   /** The name of the source. */
   readonly name: string;
-  /** Connects for each attempt: after a failover, to another node. */
-  readonly open: () => Promise<OpenedNode>;
+  /** Connects for each attempt: after a failover, to another node. `reads`: as for `openSocket`. */
+  readonly open: (reads?: ReadSlabs) => Promise<OpenedNode>;
+  /** Where the writes are read to. */
+  readonly reads?: ReadSlabs | undefined;
   /** The name of PSYNC on servers that renamed it; by `host:port` where each node has its own. */
   readonly psyncCommand?: string | ReadonlyMap<string, string> | undefined;
   /** Milliseconds without a byte from the server after which the connection counts as lost (default 60,000). */
@@ -252,11 +255,11 @@ export interface Introduced {
 
 /** Connects ahead of `start`. Throws ServerError, ConnectionLost, and the reason of the signal. */
 export async function introduced(options: Omit<ChangeLinkOptions, 'log'>): Promise<Introduced> {
-  const { patience, psyncCommand, signal } = options;
-  const { name, socket } = await opened(options);
+  const { patience, psyncCommand, reads, signal } = options;
+  const { name, socket } = await opened(options, reads);
   const psync = typeof psyncCommand === 'object' ? psyncCommand.get(name) : psyncCommand;
   return { name, replica: await ReplicationLink.introduced(socket, { name, psync, patience, signal }) };
 }
 
-const opened = ({ open, signal }: Omit<ChangeLinkOptions, 'log'>): Promise<OpenedNode> =>
-  unlessAborted(open(), signal, (late) => late.socket.destroy());
+const opened = ({ open, signal }: Omit<ChangeLinkOptions, 'log'>, reads?: ReadSlabs): Promise<OpenedNode> =>
+  unlessAborted(open(reads), signal, (late) => late.socket.destroy());

@@ -73,11 +73,13 @@ export class MemoryLog {
     return low;
   }
 
-  /** Forgets the pieces that end at or before an offset, oldest first, while more than `memory` is used. */
-  drop(offset: number, memory = -1): void {
+  /** Forgets the pieces that end at or before an offset, oldest first, while more than `memory` is used. `gone` gets them. */
+  drop(offset: number, memory: number, gone: (piece: Piece) => void): void {
     for (; this.used > memory && this.head < this.pieces.length && this.pieces[this.head].offset <= offset; this.head++) {
-      this.used -= this.pieces[this.head].bytes.length + OVERHEAD;
+      const piece = this.pieces[this.head];
+      this.used -= piece.bytes.length + OVERHEAD;
       this.pieces[this.head] = NOTHING;
+      gone(piece);
     }
     if (this.head < 1024 || this.head * 2 < this.pieces.length) return;
     this.pieces = this.pieces.slice(this.head);

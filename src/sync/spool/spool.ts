@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Crc64 } from '../../bytes/crc64.js';
 import { OutputError } from '../../io/output-error.js';
+import { ReadSlabs } from '../../redis/read-slabs.js';
 import { DiskFull, DiskLog, forgetTurns } from './disk-log.js';
 import { CAN_PACK, type Turn } from './format.js';
 import { KeptCopy } from './kept-copy.js';
@@ -57,6 +58,12 @@ export class Spool {
   private full = false;
   private failure: OutputError | undefined;
   private state: 'open' | 'closing' | 'closed' = 'open';
+  /** Where the bytes that are appended may be read to: they are used again once they are certain and forgotten. */
+  readonly reads = new ReadSlabs();
+  /** The bytes of a piece are released, unless the reader has them: until they are certain, they are on their way to the target. */
+  private readonly gone = ({ bytes, offset }: Piece): void => {
+    if (offset <= this.trimmed || offset - bytes.length >= this.readTo) this.reads.release(bytes);
+  };
   private readonly more = new Bell();
   private readonly room = new Bell();
   private readonly hurry = new Bell();
@@ -135,8 +142,8 @@ export class Spool {
 
   /**
    * The next bytes after an offset, up to the end of a piece that was appended or of some blocks of a file; waits for them. They stay as
-   * they are, and are not to be changed. One call at a time. Throws RangeError for offsets that are not held, READ_FAILED, BAD_SPOOL, and
-   * the reason of `signal`.
+   * they are until `trim` passes them, and are not to be changed. One call at a time. Throws RangeError for offsets that are not held,
+   * READ_FAILED, BAD_SPOOL, and the reason of `signal`.
    */
   async read(offset: number, signal?: AbortSignal): Promise<Piece> {
     for (;;) {
@@ -178,13 +185,14 @@ export class Spool {
 
   /** Forgets what need not be in memory. */
   private forget(): void {
+    const { gone } = this;
     if (this.disk === undefined) {
-      this.memory.drop(this.trimmed - this.keep);
-      this.memory.drop(this.trimmed, this.limit);
+      this.memory.drop(this.trimmed - this.keep, -1, gone);
+      this.memory.drop(this.trimmed, this.limit, gone);
       forgetTurns(this.turns, this.begin);
     } else {
-      this.memory.drop(Math.min(this.trimmed, this.disk.end));
-      this.memory.drop(this.disk.end, this.limit);
+      this.memory.drop(Math.min(this.trimmed, this.disk.end), -1, gone);
+      this.memory.drop(this.disk.end, this.limit, gone);
     }
     if (this.memory.used <= this.limit) this.room.ring();
   }

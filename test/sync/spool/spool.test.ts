@@ -45,6 +45,31 @@ async function fill(spool: Spool, length: number, piece = 10_000): Promise<void>
   for (let left = length; left > 0; left -= piece) await spool.append(stream(spool.end, Math.min(piece, left)));
 }
 
+test('bytes are released once they are forgotten, but not those that the reader may still send', async () => {
+  for (const dir of [folder.at(`spool-${count++}`), undefined]) {
+    const spool = await Spool.open(options({ dir, memory: 30_000, keep: 0 }));
+    await spool.reset('a'.repeat(40), 0);
+    const released: number[] = [];
+    const pieces: Uint8Array[] = [];
+    spool.reads.release = (bytes) => released.push(pieces.indexOf(bytes as Uint8Array));
+    const append = (): void | Promise<void> => {
+      pieces.push(stream(spool.end, 10_000));
+      return spool.append(pieces[pieces.length - 1]);
+    };
+    for (let i = 0; i < 2; i++) await append();
+    for (let at = 0; at < spool.end;) at = (await spool.read(at)).offset;
+    for (let i = 2; i < 4; i++) void append(); // 0 and 1 are with the reader, and there is room for three
+    if (dir !== undefined) await expect.poll(() => spool.held.memory).toBeLessThan(30_000);
+    expect(released).toEqual([]);
+    spool.trim(10_000);
+    expect(released).toEqual(dir === undefined ? [0] : []); // it was forgotten before it was certain: the garbage collector gets it
+    for (let i = 4; i < 8 && dir !== undefined; i++) await append();
+    if (dir !== undefined) await expect.poll(() => released).toEqual(expect.arrayContaining([2, 3])); // nobody had them
+    expect(released).not.toContain(1);
+    await spool.remove();
+  }
+});
+
 test('what is appended is read in the same pieces, without a copy', async () => {
   const spool = await Spool.open(options());
   await spool.reset('a'.repeat(40), 1000);
