@@ -1,7 +1,9 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { isServerUrl, ManifestError, readManifest } from '../commands/restore-terms.js';
+import { redacted, type ServerUrl } from '../commands/live-terms.js';
+import { addressText, isServerUrl, ManifestError, readManifest } from '../commands/restore-terms.js';
+import { MOST_SOURCES } from '../commands/sync-terms.js';
 import type { SyncOptions } from '../commands/sync.js';
 import { takesFunctions } from '../commands/terms.js';
 import type { Invocation } from './command.js';
@@ -16,18 +18,55 @@ import { UsageError } from './usage.js';
 
 type Values = OptionsOf<'sync'>;
 
+/** The same for each of several sources: all have one target. Throws UsageError. */
+export async function checkSyncs(invocation: Invocation<'sync'>): Promise<readonly [SyncOptions, ...SyncOptions[]]> {
+  const { options, words } = invocation;
+  const { dbMap = [], host, port } = options;
+  // the last word is the target, unless options name it
+  const targets = host !== undefined || port !== undefined ? [] : words.slice(-1);
+  const sources = targets.length === 0 ? words : words.slice(0, -1);
+  if (sources.length > MOST_SOURCES) throw new UsageError(`${sources.length} sources are too many for one sync: up to ${MOST_SOURCES}`);
+  const all = sources.length < 2 ? [words] : sources.map((source) => [source, ...targets]);
+  const [first, ...others] = await Promise.all(all.map((own) => checkSync({ ...invocation, words: own })));
+  const syncs = [first, ...others] as const;
+  const names = syncs.map((one) => one.sources[0]);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new UsageError(`the source ${word(twice)} is given twice`);
+  const target = redacted(first.url);
+  if (syncs.length > 1 && names.includes(target)) throw new UsageError(`${word(target)} is a source, and the target`);
+  const known = new Set(syncs.flatMap((one) => addressesOf(one.source.access.url)));
+  const stray = dbMap.find(({ source }) => source !== undefined && !known.has(source));
+  if (stray !== undefined) {
+    const { from, source = '', to } = stray;
+    const there = names.map(printable).join(', ');
+    throw new UsageError(`--db-map ${word(`${source}/${from}:${to}`)}: no source has this address; there are ${there}`);
+  }
+  return syncs;
+}
+
+const addressesOf = ({ addresses }: ServerUrl): string[] => addresses.map(addressText);
+
+/** The databases of one source: what is said of it alone counts more than what is said of all. */
+function dbMapOf(pairs: Values['dbMap'], url: ServerUrl): SyncOptions['dbMap'] {
+  const own = pairs?.filter(({ source }) => source === undefined || addressesOf(url).includes(source)) ?? [];
+  const counts = own.filter(
+    ({ from, source }) => source !== undefined || !own.some((other) => other.source !== undefined && other.from === from),
+  );
+  return counts.length === 0 ? undefined : new Map(counts.map(({ from, to }) => [from, to]));
+}
+
 /** The options of a sync, without its listeners and signals. The last word is the target. Throws UsageError. */
 export async function checkSync(invocation: Invocation<'sync'>): Promise<SyncOptions> {
   const { given, io, options } = invocation;
   const { sources: words, target } = splitWords(invocation.words, options);
   checkSource(words);
   const { sentinelLogin, tls, url } = await checkAccess(target, options, TARGET_SIDE, io);
-  const { cluster, dbMap, seed, standalone } = options;
+  const { cluster, seed, standalone } = options;
   const read = { ...options, ...NO_SCAN } as const;
   const { filter, live, sources } = await serversOf({ ...invocation, options: read }, words, filterOf(invocation));
   const source = live?.get(sources[0]);
   if (source === undefined) throw new UsageError(NO_SOURCE);
-  if (dbMap !== undefined && url.db !== undefined) {
+  if (options.dbMap !== undefined && url.db !== undefined) {
     throw new UsageError('the target names a database for all keys: --db-map cannot be used with it');
   }
   checkPhase(invocation);
@@ -38,6 +77,7 @@ export async function checkSync(invocation: Invocation<'sync'>): Promise<SyncOpt
     ...options,
     ...{ sources, source, url, tls, sentinelLogin, filter, ...seeds },
     ...{ stdin: io.stdin, stdout: io.stdout, checksum: true },
+    dbMap: dbMapOf(options.dbMap, source.access.url),
     cluster: cluster ? true : standalone ? false : undefined,
     conflict: options.onConflict,
     target: options.targetVersion,
@@ -59,13 +99,8 @@ const NO_SOURCE = 'no source given: before the target, name the server that is c
 
 /** One server, sentinels or a cluster. */
 function checkSource(words: readonly string[]): void {
-  const [first, second] = words;
+  const [first] = words;
   if (words.length === 0) throw new UsageError(NO_SOURCE);
-  if (words.length > 1) {
-    throw new UsageError(
-      `a sync has one source, and ${word(shown(second))} is another: of a cluster one node is enough, since all its masters are copied`,
-    );
-  }
   if (isServerUrl(first)) return;
   if (isAddress(first)) throw new UsageError(`the source ${word(first)} has no scheme: write redis://${printable(first)}`);
   throw new UsageError(
@@ -73,9 +108,6 @@ function checkSource(words: readonly string[]): void {
       'rdbkit restore copies a file; --seed takes the full copy of a sync from one',
   );
 }
-
-/** URLs may hold passwords. */
-const shown = (text: string): string => (isServerUrl(text) ? text.replace(/\/\/[^/]*@/, '//***@') : text);
 
 /** Options that have no meaning where there is no full copy, or nothing after it. */
 const OF_COPY = ['seed', 'keepRdb', 'flush', 'fresh', 'rejects'] as const;

@@ -1,45 +1,31 @@
 import type { KeyProblem } from '../commands/dump.js';
-import type { RestoreSummary } from '../commands/restore.js';
 import { formatText } from '../commands/diff-terms.js';
 import type { Finding } from '../commands/preflight.js';
 import type { SyncOptions, SyncStatus, SyncSummary, ToldSummary } from '../commands/sync.js';
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
-import { outputErrorLine } from './errors.js';
 import { EXIT, interruptedBy } from './exit.js';
 import { KeyProblems } from './key-problems.js';
 import { differenceText, MOST_NAMED } from './diff-text.js';
 import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
-import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
+import { agreedTo, restoreWarnings } from './restore-text.js';
 import { UsageError } from './usage.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
-import { canAsk, checkSync } from './sync-check.js';
+import { canAsk, checkSyncs } from './sync-check.js';
+import { closingOfSync, exitOfSync, failureText, isWhole, NO_COPY, syncFields } from './sync-ends.js';
+import { runSeveral } from './sync-several.js';
 import { planChecks, runCheck, stoppedText, stopping, WORDS } from './sync-preflight.js';
-import { serverLine, syncFailure } from './sync-errors.js';
+import { syncFailure } from './sync-errors.js';
 import { openStatus, type StatusPlace } from './sync-status.js';
-import {
-  afterToldText,
-  broughtText,
-  convergedLines,
-  leftKeys,
-  toldObject,
-  toldParts,
-  toldPlanLines,
-} from './sync-told-text.js';
+import { afterToldText, leftKeys, toldObject, toldParts, toldPlanLines } from './sync-told-text.js';
 import {
   afterSignalText,
-  appliedText,
-  cutoverLines,
-  cutoverObject,
   goesOnLines,
   laneLines,
-  laneObject,
   nextLines,
-  positionLines,
-  releasedLines,
   RateMeter,
   statusObject,
   statusParts,
@@ -50,12 +36,13 @@ export const SYNC = command<'sync'>({
   name: 'sync',
   summary: 'copy a server or cluster, and then every write to it',
   description: `Copies a running server, the master that sentinels name, or all masters of a cluster to another server or cluster, \
-and then applies every write to it, in order and exactly once, until it is told to stop. The same command goes on later.
+and then applies every write to it, in order and exactly once, until it is told to stop. The same command goes on later. Several sources \
+go into one target, each by a sync of its own, which begin and end together.
 
 The target comes last: redis://[user[:password]@]host:port[/db], rediss:// for TLS, \
 redis+sentinel://host:port[,host:port]/master, redis+unix:///path[?db=n]. A cluster is detected. With /db, all keys go to that database. \
 Instead of the URL, -h HOST, -p PORT, -n DB and -a PASSWORD name it, as for redis-cli.`,
-  usage: '<source> <target> [options]',
+  usage: '<source...> <target> [options]',
   argument: ['[source...]', 'the URL of a server, of sentinels, or of any node of a cluster'],
   after: `
 Examples:
@@ -64,6 +51,7 @@ Examples:
   rdbkit sync redis://old:6379 redis://new:6379
   rdbkit sync redis://old:6379 redis://new:6379 --until caught-up
   rdbkit sync redis://old:6379 rediss://cluster:6379 --prefix user:
+  rdbkit sync redis://a:6379 redis://b:6379 redis://new:6379 --db-map b:6379/0:1
   rdbkit sync redis://old:6379 redis://new:6379 --seed backup.rdb
   rdbkit sync redis://old:6379 redis://new:6379 --forget
 
@@ -74,8 +62,8 @@ How it ends:
 
 Exit codes:
   0    done: the target has caught up, or the full copy alone was asked for
-  1    done, but some keys could not be brought over, and each was named; or a
-       check stops the copy, and nothing was written
+  1    done, but some keys could not be brought over, or are in several sources,
+       and each was named; or a check stops the copy, and nothing was written
   2    wrong usage
   3    a file of --seed is damaged, incomplete, or not supported
   4    a server refused or was lost, the target is not empty, the source no
@@ -98,16 +86,13 @@ interface SyncRun extends RunSummary {
   readonly sync: SyncSummary;
 }
 
-const NO_COPY: RunSummary = {
-  ...{ sources: 1, errors: [], torn: false, partial: undefined, written: 0, seconds: 0, warnings: 0, limited: false, interrupted: false },
-  ...{ read: 0, keys: 0, filtered: 0, damaged: 0, expired: 0, memberExpiries: 0, bytes: 0 },
-};
-
 async function runCopy(invocation: Invocation<'sync'>): Promise<number> {
   const { options } = invocation;
-  const checked = await checkSync(invocation);
+  const syncs = await checkSyncs(invocation);
+  const [checked] = syncs;
+  if (syncs.length > 1) return runSeveral(invocation, syncs);
   const { sync } = await import('../commands/sync.js');
-  const status = await openStatus(options.status, checked);
+  const status = await openStatus(options.status, [checked]);
   const course = new Course(invocation, checked, status);
   const task: Task<SyncRun> = {
     command: 'sync',
@@ -315,54 +300,17 @@ class Course {
 
   closing(summary: SyncSummary): string[] {
     const { checked, copied, invocation } = this;
-    const { options } = invocation;
-    const { released, restored, told } = summary;
-    if (options.dryRun) return ['dry run: nothing was written.'];
-    const copy = restored === undefined ? [] : [`full copy: ${closingLines(restored, options, checked)}`];
-    if (!copied) return copy;
-    if (told !== undefined && options.phase !== 'full') {
-      const ended = convergedLines(summary, told, checked.sources[0]);
-      return [...copy, `changes: ${broughtText(told)}`, ...ended, ...cutoverLines(summary.cutover)];
-    }
-    const changes = options.phase === 'full' ? [] : [`changes: ${appliedText(summary)}`];
-    return [...copy, ...changes, ...positionLines(summary), ...releasedLines(released), ...cutoverLines(summary.cutover)];
+    if (invocation.options.dryRun) return ['dry run: nothing was written.'];
+    return closingOfSync(summary, checked, invocation.options, copied);
   }
 
-  fields({ caughtUp, cutover, declined, lanes, released, restored, stopped, told }: SyncSummary): object {
-    const { problemCount, problems } = this;
-    const copy = restored === undefined ? { rejected: problems.all, reasons: problems.reasons } : restoreFields(restored, problems);
-    if (told !== undefined) {
-      const { left, ...rest } = told;
-      const keys = left.map(({ db, key }) => ({ db: db < 0 ? undefined : db, key: formatText(key, 0, key.length) }));
-      const ends = { caughtUp, stopped, declined, problems: problemCount };
-      return { ...copy, checks: this.findings, ...ends, ...rest, left: keys, cutover: cutover && cutoverObject(cutover) };
-    }
-    const ends = { caughtUp, stopped, declined, problems: problemCount, expiriesReleased: released };
-    return { ...copy, checks: this.findings, ...ends, lanes: lanes.map(laneObject), cutover: cutover && cutoverObject(cutover) };
+  fields(summary: SyncSummary): object {
+    return syncFields(summary, this.problems, this.problemCount, this.findings);
   }
 
-  exit({ caughtUp, cutover, declined, problems, restored, told }: SyncSummary): number {
-    if (restored?.failure !== undefined) return EXIT.output;
-    if ((restored?.total.damaged ?? 0) > 0) return EXIT.input;
-    const lost = restored === undefined ? 0 : restored.total.rejected + restored.told + restored.evicted.length;
-    const isLate = told !== undefined && (told.doubts.length > 0 || (this.checked.untilCaughtUp === true && !caughtUp));
-    return declined || isLate || problems + lost > 0 || cutover?.kind === 'different' ? EXIT.keys : EXIT.done;
+  exit(summary: SyncSummary): number {
+    return exitOfSync(summary, this.checked);
   }
-}
-
-const isWhole = ({ declined, errors, failure, interrupted }: RestoreSummary): boolean =>
-  !declined && !interrupted && failure === undefined && errors.length === 0;
-
-/** Why the full copy ended early, and how to go on. */
-function failureText(restored: RestoreSummary, kept: boolean): string {
-  const { failure } = restored;
-  const advice = `Run the same command again: it ${kept ? 'goes on from the RDB that was kept' : 'makes the full copy anew'}.`;
-  if (failure === undefined) return '';
-  if ('server' in failure) {
-    const line = serverLine(failure, restoredAny(restored));
-    return restoredAny(restored) ? `${line} ${advice}` : line;
-  }
-  return `${outputErrorLine(failure)} ${advice}`;
 }
 
 interface ForgetRun extends RunSummary {
@@ -373,15 +321,17 @@ interface ForgetRun extends RunSummary {
 
 async function runForget(invocation: Invocation<'sync'>): Promise<number> {
   const { io, options } = invocation;
-  const checked = await checkSync(invocation);
+  const [checked, ...others] = await checkSyncs(invocation);
   const { forgetSync } = await import('../commands/sync.js');
+  const { forgetSeveral } = await import('../commands/sync-several.js');
   const question = 'rdbkit: end this sync? Expiries are released, and it cannot go on afterwards. Type yes: ';
   const task: Task<ForgetRun> = {
     command: 'sync',
     run: async (listeners, say, { pause }) => {
       const agreed = options.yes || (await pause(() => answerTo(question, io))) === 'yes';
       if (!agreed) return { ...NO_COPY, agreed, released: 0, removed: 0 };
-      return { ...NO_COPY, agreed, ...(await forgetSync({ ...checked, ...listeners, signal: io.signal, onNote: noteTo(say) })) };
+      const all = [checked, ...others].map((one) => ({ ...one, ...listeners, signal: io.signal, onNote: noteTo(say) }));
+      return { ...NO_COPY, agreed, ...(await (all.length > 1 ? forgetSeveral(all) : forgetSync(all[0]))) };
     },
     line: ({ agreed, released, removed }) =>
       !agreed

@@ -9,7 +9,7 @@ import { columns, isTerminal } from './io.js';
 import { bytesText, countText, keysText, secondsText } from './numbers.js';
 import { printable } from './printable.js';
 import { RunCommand, type Task } from './run-command.js';
-import { checkSync } from './sync-check.js';
+import { checkSyncs } from './sync-check.js';
 import { syncFailure } from './sync-errors.js';
 import { wrapped } from './text-table.js';
 import { UsageError } from './usage.js';
@@ -28,17 +28,10 @@ interface CheckRun extends RunSummary {
 /** `--check`: the table of rules, and whether anything stops a copy. */
 export async function runCheck(invocation: Invocation<'sync'>): Promise<number> {
   const { io, options } = invocation;
-  const { for: service, host, json, port, quiet } = options;
-  const named = host !== undefined || port !== undefined;
+  const { for: service, json, quiet } = options;
   if (options.ignoreCheck !== undefined) throw new UsageError('--ignore-check has no meaning with --check, which copies nothing');
-  // the last word is the target, unless options name it
-  const targets = named ? [] : invocation.words.slice(-1);
-  const sources = named ? invocation.words : invocation.words.slice(0, -1);
-  const all = sources.length < 2 ? [invocation.words] : sources.map((source) => [source, ...targets]);
-  const [first, ...others] = await Promise.all(all.map((words) => checkSync({ ...invocation, words })));
+  const [first, ...others] = await checkSyncs(invocation);
   const names = [first, ...others].map(({ sources: [name] }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new UsageError(`the source ${twice} is given twice`);
   const { preflight } = await import('../commands/preflight.js');
   const width = isTerminal(io.stdout) ? columns(io.stdout) : Infinity;
   const task: Task<CheckRun> = {
@@ -95,12 +88,13 @@ function findingLines(findings: readonly Finding[], width: number): string[] {
   });
 }
 
-function meetingText({ databases: [db, other], examples, into, sampled, shared, sources: [one, another] }: Meeting): string {
+export function meetingText({ databases: [db, other], examples, into, sampled, shared, sources: [one, another] }: Meeting): string {
   const where = `database ${db} of ${one} and database ${other} of ${another} both go to database ${into}`;
   if (sampled === undefined) return `${where}; whether they have keys of the same name could not be checked.`;
   const names = examples.map((key) => formatText(key)).join(', ');
   const found = shared === 0 ? 'none is in both' : `${countText(shared)} ${shared === 1 ? 'is' : 'are'} in both (${names})`;
-  return `${where}: in a sample of ${keysText(sampled)}, ${found}. --db-map and --key-prefix-map keep them apart.`;
+  const advice = `--db-map HOST:PORT/${db}:N, with the address of one of them, keeps them apart.`;
+  return `${where}: in a sample of ${keysText(sampled)}, ${found}. ${advice}`;
 }
 
 /** What comes of it, as the last line. */

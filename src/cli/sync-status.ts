@@ -14,12 +14,17 @@ export interface StatusPlace {
 }
 
 /** Opens what `--status` asks for; its modules are loaded only then. Throws UsageError. */
-export async function openStatus(address: ListenAddress | undefined, options: SyncOptions): Promise<StatusPlace | undefined> {
+export async function openStatus(
+  address: ListenAddress | undefined,
+  syncs: readonly [SyncOptions, ...SyncOptions[]],
+): Promise<StatusPlace | undefined> {
   if (address === undefined) return undefined;
-  const { phase, sources, spool, spoolMax, untilCaughtUp, url } = options;
+  const [{ phase, spool, spoolMax, untilCaughtUp, url }] = syncs;
+  const names = syncs.map(({ sources: [source] }) => source);
   const { StatusBoard, StatusServer } = await import('../commands/sync-status.js');
   const board = new StatusBoard({
-    ...{ version: version(), source: sources[0], target: redacted(url) },
+    ...{ version: version(), source: names.join(', '), target: redacted(url) },
+    sources: names.length > 1 ? names : undefined,
     until: phase === 'full' ? 'copied' : untilCaughtUp === true ? 'caught-up' : undefined,
     spoolMax: spool === undefined ? undefined : spoolMax,
   });

@@ -234,22 +234,24 @@ export function nextLines(
   ];
 }
 
-/** How a cutover ended. */
-export function cutoverLines(cutover: SyncSummary['cutover']): string[] {
+/** How a cutover ended. `isOnly`: there are no other sources. */
+export function cutoverLines(cutover: SyncSummary['cutover'], isOnly = true): string[] {
   if (cutover === undefined || cutover.kind === 'late') return [];
   const verified = `verified: ${diffLine(cutover.verdict, { isWhole: cutover.verdict.complete })}`;
   if (cutover.kind === 'different') return [verified];
+  if (cutover.kind === 'withdrawn') return [verified, 'the source takes writes again, since another source and the target differ'];
   const isOne = cutover.stands.length === 1;
   const at = cutover.stands.map(({ name, offset }) => (isOne ? countText(offset) : `${countText(offset)} of ${printable(name)}`));
   const rest = `the source takes writes again in ${secondsText(cutover.left / 1000)}`;
   const where = at.length === 0 ? '' : ` at offset ${at.join(', ')}`;
-  return [verified, `the target is the source${where}: point your clients at it; ${rest}`];
+  const what = isOnly ? 'the target is the source' : 'the target has all of the source';
+  return [verified, `${what}${where}: point your clients at it; ${rest}`];
 }
 
 export function cutoverObject(cutover: NonNullable<SyncSummary['cutover']>): object {
   if (cutover.kind === 'late') return { ended: 'late', reason: cutover.reason };
   const ended = { ended: cutover.kind, verified: verdictObject(cutover.verdict) };
-  return cutover.kind === 'different' ? ended : { ...ended, offsets: cutover.stands, pauseLeft: cutover.left / 1000 };
+  return cutover.kind !== 'done' ? ended : { ...ended, offsets: cutover.stands, pauseLeft: cutover.left / 1000 };
 }
 
 /** How to go on after a signal. `copied`: it was beyond the full copy, and ended at a clean position. */

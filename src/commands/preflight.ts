@@ -99,11 +99,13 @@ interface Copy {
   readonly signal: AbortSignal;
   /** Whether the target has keys of an earlier run. */
   readonly again: boolean;
+  /** Bytes that other sources bring before it. */
+  readonly others: number;
 }
 
 /** The rules of a sync that is about to make a full copy. Throws ServerError and the reason of the signal. */
-export async function checksBefore(options: SyncOptions, { again, ...copy }: Copy, words: Words): Promise<Finding[]> {
-  const terms = { ...termsOf(options), resumes: false, again, others: 0 };
+export async function checksBefore(options: SyncOptions, { again, others, ...copy }: Copy, words: Words): Promise<Finding[]> {
+  const terms = { ...termsOf(options), resumes: false, again, others };
   return findingsOf(RULES, await factsOf({ ...copy, measure: MEASURE_SHORT, psync: psyncOf(options, copy.source), terms }), words);
 }
 

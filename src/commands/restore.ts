@@ -372,8 +372,8 @@ class Restore {
 
   /** The target must be empty, unless options say what becomes of its keys. */
   private checkEmpty(plan: Plan): void {
-    const { conflict = 'error', flush } = this.options;
-    if (flush === true || conflict !== 'error' || plan.keysThere === 0) return;
+    const { besides, conflict = 'error', flush } = this.options;
+    if (flush === true || besides === true || conflict !== 'error' || plan.keysThere === 0) return;
     throw this.notEmpty(plan);
   }
 

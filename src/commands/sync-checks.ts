@@ -12,7 +12,7 @@ export async function takeChecks(options: SyncOptions, session: Session, again: 
   const { checks, onNote } = options;
   if (checks === undefined) return;
   try {
-    checks.take(await checksBefore(options, { source, servers, facts, signal, again }, checks.words));
+    checks.take(await checksBefore(options, { source, servers, facts, signal, again, others: options.group?.needed ?? 0 }, checks.words));
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ServerError || error instanceof ConnectionLost)) throw error;

@@ -7,7 +7,7 @@ import { takesFunctions } from '../values/filters.js';
 import { SyncGap } from '../sync/errors.js';
 import type { Lanes } from '../sync/lanes.js';
 import type { Masters } from '../sync/masters.js';
-import type { Session } from '../sync/session.js';
+import { exceptOf, type Session } from '../sync/session.js';
 import { checkCopy } from '../sync/rights.js';
 import { sweep } from '../sync/sweep.js';
 import { labelOf, type LaneState } from '../sync/target/lane-records.js';
@@ -27,16 +27,19 @@ export class FullCopy {
   async run(states: ReadonlyMap<number, LaneState>, agreed = false): Promise<RestoreSummary> {
     const { lanes, session } = this;
     const { dry, facts, hold, keys, options, positions, servers, signal } = session;
-    const { conflict, filter = {}, flush, onPlan } = options;
+    const { conflict, filter = {}, flush, group, onPlan } = options;
     const again = states.size > 0;
     const empty = facts.masters.every(({ counted, keys: there }) => counted && there.size === 0);
     if (!again && conflict !== 'replace') await checkCopy({ servers, keys, signal });
     const ours = again && [...states.values()].every(({ record }) => record.alone);
-    session.alone = (empty || flush === true || ours) && this.plain;
+    session.alone = (empty || flush === true || ours) && this.plain && group === undefined;
+    await group?.turn();
     const terms: RestoreOptions = {
       ...options,
       ...{ ttlShift: hold, fieldShift: hold, signal, functions: session.functions, conflict: again ? 'replace' : conflict },
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
+      ...(group === undefined ? {} : { besides: group.mayMeet, flush: dry && flush }), // which is done once, before all copies
+      except: exceptOf(session),
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       onPlan: !dry
         ? agreed
@@ -152,24 +155,28 @@ export class FullCopy {
   /** Keys that the source does not have any more are removed by the lanes. */
   private async sweep(): Promise<void> {
     const { alone, keys, options, positions, servers, signal, source } = this.session;
+    const { group, keyPrefixMap } = options;
+    const isOurs = group?.ours ?? alone;
     const swept = {
       ...{ servers, keys, signal, isPosition: (key: Uint8Array) => positions.has(key, 0, key.length) },
+      ofNoOther: group && ((db: number, found: readonly Uint8Array[]) => group.origins.ofNoOther(db, found, group.number)),
       lanes: this.lanes.all.map(({ copy, name, number, shard }) => ({
-        ...{ number, name, open: () => shard.connectMaster(), choice: this.session.choiceOf(shard), offset: copy?.offset ?? 0 },
+        ...{ number, name, open: () => shard.connectMaster(), choice: this.session.choiceOf(shard), names: keyPrefixMap },
+        offset: copy?.offset ?? 0,
         slots: source.facts.clustered ? new Set(slotsIn(shard.facts.slots)) : undefined,
       })),
     };
-    const { stale, unsure } = await sweep(swept, alone);
+    const { stale, unsure } = await sweep(swept, isOurs);
     if (unsure > 0) {
       options.onNote?.(`${counted(unsure)} of the target were not looked for in the source, since their slots are moving there`);
     }
     if (stale === 0) return;
     const them = `${counted(stale)} of the target that the source does not have`;
-    if (!alone && (await options.confirmSweep?.(stale)) !== true) {
+    if (!isOurs && (await options.confirmSweep?.(stale)) !== true) {
       options.onNote?.(`${them} stay there: if they are left over from an earlier copy, they were deleted in the source since`);
       return;
     }
-    if (!alone) await sweep(swept, true);
+    if (!isOurs) await sweep(swept, true);
     options.onEvent?.(`${them}: they are deleted`, true);
   }
 

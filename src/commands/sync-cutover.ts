@@ -1,5 +1,7 @@
 import { SourcePause } from '../live/source-pause.js';
 import { reasonOf } from '../redis/errors.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
+import { sourceNames } from '../sync/choice.js';
 import { knownTarget } from '../values/server-version.js';
 import { releaseNumber } from '../values/targets.js';
 import type { Lanes } from '../sync/lanes.js';
@@ -13,6 +15,8 @@ import { TOLERANCE, verify } from './verify.js';
 export type CutoverEnd =
   | { readonly kind: 'done'; readonly verdict: DiffSummary; readonly stands: readonly Stand[]; readonly left: number }
   | { readonly kind: 'different'; readonly verdict: DiffSummary }
+  /** It is the same, but another source of the same command is not. */
+  | { readonly kind: 'withdrawn'; readonly verdict: DiffSummary }
   | { readonly kind: 'late'; readonly reason: string };
 
 /** The target did not take the last position in time. */
@@ -91,13 +95,15 @@ export class Cutover {
   ) {
     this.timer = setTimeout(() => this.deadline.abort(new Error('the pause is over')), Math.max(0, pause.left - RESERVE));
     this.signal = AbortSignal.any([session.signal, this.deadline.signal]);
+    this.signal.addEventListener('abort', () => this.over || session.options.group?.withdraw());
   }
 
   /** Throws ServerError if the source refuses. */
   static async begin(session: Session, writes: LastWrites, milliseconds: number): Promise<Cutover> {
     const { servers } = session.source;
     await servers.refresh();
-    session.options.onEvent?.(`the source is paused for ${milliseconds / 1000} s at most: its last writes are applied`, true);
+    const { group, onEvent } = session.options;
+    onEvent?.(`${group?.name ?? 'the source'} is paused for ${milliseconds / 1000} s at most: its last writes are applied`, true);
     return new Cutover(session, writes, await SourcePause.begin(servers, milliseconds));
   }
 
@@ -108,7 +114,8 @@ export class Cutover {
 
   /** Until the target has every write. Returns why not, if there is no time for it. Throws the reason of the session's signal. */
   async drain(): Promise<string | undefined> {
-    return this.intime('its last writes were not applied', () => this.writes.drain(this.signal));
+    const late = await this.intime('its last writes were not applied', () => this.writes.drain(this.signal));
+    return late ?? this.together('drained');
   }
 
   /** The run is to end as CutoverLate unless the lanes come to their ends in time. */
@@ -132,9 +139,25 @@ export class Cutover {
     if (late !== undefined || verdict === undefined) return { kind: 'late', reason: late ?? '' };
     const { complete, different, met } = verdict;
     if (!complete) return { kind: 'late', reason: 'both sides could not be read to their ends' };
-    if (different + met > 0) return { kind: 'different', verdict };
+    const { group } = this.session.options;
+    if (different + met > 0) {
+      group?.withdraw(true);
+      return { kind: 'different', verdict };
+    }
+    const apart = await this.together('verified');
+    if (apart !== undefined) return group?.isDifferent === true ? { kind: 'withdrawn', verdict } : { kind: 'late', reason: apart };
     this.over = true;
     return { kind: 'done', verdict, stands: this.writes.stands, left: this.left };
+  }
+
+  /** Until those of other sources are as far. Returns why they cannot be. */
+  private async together(step: 'drained' | 'verified'): Promise<string | undefined> {
+    const { group } = this.session.options;
+    if (group === undefined) return undefined;
+    return this.intime('another source was not as far', async () => {
+      if (await unlessAborted(group.agree(step), this.signal, () => undefined)) return;
+      throw new Error('another source is not as far');
+    });
   }
 
   private async intime(what: string, work: () => Promise<void>): Promise<string | undefined> {
@@ -148,7 +171,7 @@ export class Cutover {
   }
 
   /** Reads both sides by scan, which costs no fork. */
-  private verdict(take: (difference: Difference) => void): Promise<DiffSummary> {
+  private async verdict(take: (difference: Difference) => void): Promise<DiffSummary> {
     const { alone, facts, options, positions, source } = this.session;
     const { filter = {}, sources, verify: level = 'keys' } = options;
     const isExact = [knownTarget(source.servers.info).target, facts.target].every((server) => releaseNumber(server) >= WITH_PEXPIRETIME);
@@ -158,7 +181,19 @@ export class Cutover {
       live: new Map([[sources[0], { ...options.source, via: 'scan' }]]),
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
     };
-    return verify(terms, { level, via: 'scan', tolerance: isExact ? 0 : TOLERANCE }, take);
+    const { left, options: given } = this.session;
+    const choice = this.session.choiceOf(source.shards[0]);
+    let others = 0;
+    const kinds: Partial<Record<string, number>> = {};
+    const verdict = await verify(terms, { level, via: 'scan', tolerance: isExact ? 0 : TOLERANCE }, (difference) => {
+      const isLeft = left.size > 0 && sourceNames(choice, given.keyPrefixMap, difference.db, difference.key).length === 0;
+      if (!isLeft) { take(difference); return; }
+      others++;
+      for (const kind of difference.kinds) kinds[kind] = (kinds[kind] ?? 0) + 1;
+    });
+    if (others === 0) return verdict;
+    const counted = Object.entries(verdict.kinds).map(([kind, count]) => [kind, count - (kinds[kind] ?? 0)] as const);
+    return { ...verdict, different: verdict.different - others, kinds: Object.fromEntries(counted) as DiffSummary['kinds'] };
   }
 
   /** Lets the writers of the source go on, unless the target has taken its place. */
@@ -171,8 +206,10 @@ export class Cutover {
 
   /** The same, and says so. */
   async giveUp(reason: string): Promise<void> {
+    const { group, onNote } = this.session.options;
+    group?.withdraw();
     await this.end();
     const then = 'The source takes writes again, and the sync goes on until it is stopped';
-    this.session.options.onNote?.(`the cutover is given up: ${reason}. ${then}`);
+    onNote?.(`${group === undefined ? '' : `${group.name}: `}the cutover is given up: ${reason}. ${then}`);
   }
 }

@@ -22,16 +22,18 @@ const REHEARSALS = 2;
 export class RoundEnds implements LastWrites {
   readonly stands: readonly Stand[] = [];
   private working: Promise<unknown> | undefined;
+  /** Milliseconds of the last round before a pause. */
+  private took = Infinity;
 
   constructor(private readonly options: RoundEndsOptions) {}
 
   /**
-   * A round like those of the pause. Returns why a pause of so many milliseconds would be in vain; undefined if that cannot be told now.
+   * Why a pause of so many milliseconds would be in vain; undefined if that cannot be told now. The first time, it does a round like those
+   * of the pause, and another one if that took too long.
    */
   async obstacles(milliseconds: number): Promise<readonly string[] | undefined> {
     const { doubts, feed, problems, rounds } = this.options;
-    let took = Infinity;
-    for (let i = 0; i < REHEARSALS && took > milliseconds; i++) {
+    for (let i = 0; i < REHEARSALS && this.took > milliseconds; i++) {
       const begun = performance.now();
       try {
         await rounds.round(true);
@@ -39,9 +41,11 @@ export class RoundEnds implements LastWrites {
         if (!mayPass(error)) throw error;
         feed.lack = reasonOf(error);
       }
-      took = performance.now() - begun;
-      if (feed.doubt !== undefined || feed.lack !== undefined) return undefined;
+      this.took = performance.now() - begun;
+      if (feed.doubt !== undefined || feed.lack !== undefined) break;
     }
+    if (feed.doubt !== undefined || feed.lack !== undefined) return undefined;
+    const { took } = this;
     const [lost, seconds] = [problems(), (of: number): string => `${(of / 1000).toFixed(1)} s`];
     return [
       ...doubts(),

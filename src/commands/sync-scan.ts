@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveSource } from '../live/live-source.js';
 import { mayPass, reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
+import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 import { endedWell } from '../restore/summary.js';
 import type { TargetFacts } from '../restore/target-facts.js';
@@ -9,7 +10,7 @@ import { SyncError, SyncReplaced } from '../sync/errors.js';
 import type { KeyName } from '../sync/fences.js';
 import { recordText } from '../sync/record.js';
 import { checkTarget, checkTold } from '../sync/rights.js';
-import { Session } from '../sync/session.js';
+import { exceptOf, Session } from '../sync/session.js';
 import type { SyncStatus, ToldStatus } from '../sync/status.js';
 import { endConnections, labelOf, readRecords, readRuns, type Records, removeLane, replaceRecords } from '../sync/target/lane-records.js';
 import { Names } from '../sync/told/names.js';
@@ -98,11 +99,16 @@ export class ScanSync {
       this.check(before);
       session.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
       const again = before.lanes.size > 0;
+      if (options.fresh === true) await session.forgetLeft();
+      else if (again) await session.learnLeft();
       const { facts } = session;
+      const { group } = options;
       const empty = facts.masters.every(({ counted, keys: there }) => counted && there.size === 0);
-      session.alone = empty || options.flush === true || (again && [...before.lanes.values()].every(({ record }) => record.alone));
+      const ours = again && [...before.lanes.values()].every(({ record }) => record.alone);
+      session.alone = (empty || options.flush === true || ours) && group === undefined;
       timers.push(setInterval(() => this.status(), STATUS_EVERY));
       await takeChecks(options, session, again);
+      await group?.turn();
       if (!dry) {
         await feed.connect();
         await rounds.begin();
@@ -119,13 +125,16 @@ export class ScanSync {
       });
       if (dry || !endedWell(this.restored)) return this.summary(false);
       if (again && options.flush !== true) await this.sweep();
+      group?.follows();
       if (options.phase === 'full') {
         this.phase = 'changes';
+        void group?.agree('ended');
         return this.summary(false);
       }
       await rounds.watch();
       this.phase = 'changes';
       const caughtUp = await this.follow();
+      if (options.stop?.aborted !== true) void group?.agree('ended');
       return this.summary(caughtUp, this.end);
     } catch (error) {
       throw session.reasonFor(error);
@@ -174,10 +183,11 @@ export class ScanSync {
 
   /** Says on the target that its keys are those of this sync. */
   private async write(before: Records): Promise<void> {
-    const { alone, fingerprint, generation, keys, name, servers } = this.session;
+    const { alone, among, fingerprint, generation, keys, name, servers } = this.session;
     for (const lane of before.lanes.keys()) if (lane !== LANE) await removeLane(servers, keys, lane);
     const stand = { phase: 'scan', id: '', certain: 0, sent: 0, db: 0 } as const;
-    const run = { alone, generation, expiries: 'exact' as const, lanes: 1, options: fingerprint };
+    const used = this.options.group?.used.of(this.options.group.number);
+    const run = { alone, among, used, generation, expiries: 'exact' as const, lanes: 1, options: fingerprint };
     await replaceRecords(servers, keys, LANE, name, (slots) => recordText({ ...stand, ...run, slots }), false);
   }
 
@@ -200,6 +210,8 @@ export class ScanSync {
     return {
       ...options,
       ...{ conflict, flush, signal, functions: session.functions },
+      ...(options.group === undefined ? {} : { besides: options.group.mayMeet, flush: session.dry && flush }),
+      except: exceptOf(session),
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       live: new Map([[sources[0], { ...source, via: 'scan' }]]),
@@ -251,7 +263,7 @@ export class ScanSync {
     const { options, rounds, session } = this;
     const all = (): boolean => true;
     const found = await rounds.stale(all, false);
-    const ours = session.alone && !found.others;
+    const ours = options.group?.ours ?? (session.alone && !found.others);
     this.kept = 0;
     if (found.stale === 0) return;
     const them = `${found.stale === 1 ? 'a key' : `${found.stale} keys`} of the target that the source does not have`;
@@ -267,7 +279,7 @@ export class ScanSync {
   /** Fetches what is told until it is to end. Returns whether the target is what the source was then. */
   private async follow(): Promise<boolean> {
     const { feed, options, rounds, session } = this;
-    const { maxLag, pauseSource, roundEvery = ROUND_EVERY, stop, untilCaughtUp } = options;
+    const { group, maxLag, pauseSource, roundEvery = ROUND_EVERY, stop, untilCaughtUp } = options;
     let near: number | undefined;
     const stopping = (): void => {
       rounds.giveUpAt = Date.now() + (options.drainFor ?? DRAIN_FOR);
@@ -284,9 +296,13 @@ export class ScanSync {
       if (stop?.aborted === true) return this.drain();
       if (lag > maxLag + roundEvery || feed.doubt !== undefined) near = undefined;
       else near ??= begun;
-      if (untilCaughtUp === true && !this.givenUp && near !== undefined && Date.now() - near >= roundEvery) {
-        if (pauseSource === undefined) return this.drain();
-        if ((await this.mayPause(pauseSource)) && (await this.cutOver(pauseSource))) return true;
+      if (untilCaughtUp === true && !this.givenUp) {
+        const isNear = near !== undefined && Date.now() - near >= roundEvery;
+        const isReady = isNear && (pauseSource === undefined || (await this.mayPause(pauseSource)));
+        if (group?.areNear(isReady) ?? isReady) {
+          if (pauseSource === undefined) return this.drain();
+          if (await this.cutOver(pauseSource)) return true;
+        }
       }
       await this.pause(begun + roundEvery - Date.now());
     }
@@ -301,7 +317,8 @@ export class ScanSync {
     if (obstacles.length === 0) return true;
     this.givenUp = true;
     const then = 'The sync goes on until it is stopped: mend this, and run the same command again';
-    options.onNote?.(`the source is not paused, since the target could not take its place: ${obstacles.join('; ')}. ${then}`);
+    const name = options.group?.name ?? 'the source';
+    options.onNote?.(`${name} is not paused, since the target could not take its place: ${obstacles.join('; ')}. ${then}`);
     return false;
   }
 
@@ -314,10 +331,14 @@ export class ScanSync {
     this.status();
     rounds.giveUpAt = Date.now() + cutover.left;
     const late = await cutover.drain();
-    const nothing = (): Promise<void> => Promise.resolve(); // expiries are exact
+    const { group } = options;
+    const ended = async (signal: AbortSignal): Promise<void> => {
+      if (group === undefined) return; // expiries are exact
+      if (!(await unlessAborted(group.agree('ended'), signal, () => undefined))) throw new Error('another source has not ended');
+    };
     const end: CutoverEnd =
       late === undefined
-        ? await cutover.finish(nothing, (difference) => options.onDifference?.(difference))
+        ? await cutover.finish(ended, (difference) => options.onDifference?.(difference))
         : { kind: 'late', reason: late };
     if (end.kind !== 'late') {
       this.end = end;

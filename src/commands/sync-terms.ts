@@ -10,6 +10,8 @@ export type { LaneFields, StatusFields } from '../status/fields.js';
 export type { ListenAddress } from '../status/server.js';
 
 export const SYNC_PHASES = ['both', 'full', 'changes'] as const satisfies readonly SyncPhase[];
+/** Sources that one sync may have. */
+export const MOST_SOURCES = 30;
 /** When a sync ends by itself. */
 export const UNTIL = ['caught-up'] as const;
 /** What becomes of expiries until the sync ends: see sync/commands/expiries.ts. */

@@ -149,6 +149,8 @@ class Sync {
       const before = await readRecords(servers, keys);
       session.generation = Math.max(0, ...[...before.lanes.values()].map(({ record }) => record.generation)) + 1;
       this.begun = true;
+      if (options.fresh === true) await session.forgetLeft();
+      else if (before.lanes.size > 0) await session.learnLeft();
       await lanes.open(options.fresh === true ? new Map() : before.lanes);
       crossing?.read(before.slots);
       timer = setInterval(() => this.status(), STATUS_EVERY);
@@ -160,7 +162,10 @@ class Sync {
           const isKept = (await lanes.copies()).every((mark) => mark !== undefined && mark !== 'torn');
           return { ...this.summary(restored, false, 0), kept: isKept };
         }
-        if (options.phase === 'full') return this.summary(restored, false, await this.release());
+        if (options.phase === 'full') {
+          options.group?.follows();
+          return this.summary(restored, false, await this.release());
+        }
       } else if (dry) return this.summary(undefined, false, 0);
       else await lanes.forgetCopies();
       this.phase = 'changes';
@@ -249,7 +254,7 @@ class Sync {
         'the target has a position of this sync, made with other filters or maps: use the same ones, or --fresh to begin again',
       );
     }
-    session.alone = record.alone;
+    session.alone = record.alone && options.group === undefined;
     const gaps: string[] = [];
     for (const lane of lanes.all) {
       const state = states.get(lane.number);
@@ -284,6 +289,8 @@ class Sync {
   private async follow(): Promise<boolean> {
     const { lanes, masters, options, session } = this;
     for (const lane of lanes.all) lanes.run(lane);
+    options.group?.serves((names) => lanes.bring(names));
+    options.group?.follows();
     const stop = (): void => {
       this.stopped = true;
       for (const { lane, spool } of lanes.all) lane?.stop(spool.end);
@@ -305,7 +312,7 @@ class Sync {
   }
 
   private async untilCaughtUp(): Promise<boolean> {
-    const { maxLag, pauseSource, settle } = this.options;
+    const { group, maxLag, pauseSource, settle } = this.options;
     let since: number | undefined;
     while (!this.session.signal.aborted && this.options.stop?.aborted !== true) {
       const near = this.lanes.statuses.every(
@@ -313,7 +320,8 @@ class Sync {
       );
       if (!near) since = undefined;
       else since ??= Date.now();
-      if (since !== undefined && Date.now() - since >= settle) return pauseSource === undefined || this.cutOver(pauseSource);
+      const isNear = since !== undefined && Date.now() - since >= settle;
+      if (group?.areNear(isNear) ?? isNear) return pauseSource === undefined || this.cutOver(pauseSource);
       await delay(Math.min(100, settle));
     }
     return false;
@@ -339,10 +347,16 @@ class Sync {
 
   /** Gives keys their real expiries: nothing is written any more. */
   private async release(signal = this.session.signal): Promise<number> {
-    if (!this.options.holdExpiries) return 0;
+    const { group, holdExpiries } = this.options;
+    if (group !== undefined && !(await unlessAborted(group.agree('ended'), signal, () => undefined))) {
+      if (this.cutover !== undefined) throw new Error('another source has not ended');
+      return 0;
+    }
+    if (!holdExpiries) return 0;
     this.phase = 'settling';
     this.status();
-    return release({ ...this.session.holds, signal });
+    const work = (): Promise<number> => release({ ...this.session.holds, signal });
+    return group === undefined ? work() : group.once(work);
   }
 
   private status(): void {

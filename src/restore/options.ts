@@ -25,6 +25,10 @@ export interface RestoreOptions extends RunOptions, Pick<DumpSinkOptions, 'allow
   readonly target?: Target | undefined;
   /** Default: error. */
   readonly conflict?: RestoreConflict | undefined;
+  /** Keys that are not written; by their names in the source. */
+  readonly except?: ((db: number, key: Uint8Array, start: number, end: number) => boolean) | undefined;
+  /** The target may have keys, those of other sources: it need not be empty, whatever `conflict` is. */
+  readonly besides?: boolean | undefined;
   /** Delete the keys of the databases that are written to first. */
   readonly flush?: boolean | undefined;
   /** Restore the RDB of an AOF without the commands that follow it (default: write nothing if a file has some). */

@@ -22,6 +22,7 @@ export interface PlanOptions {
   readonly filter?: FilterOptions | undefined;
   readonly flush?: boolean | undefined;
   readonly conflict?: RestoreConflict | undefined;
+  readonly besides?: boolean | undefined;
   readonly functions?: boolean | undefined;
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -194,12 +195,12 @@ export const libraryConflict = (options: PlanOptions): RestoreConflict => (flush
 function warningsOf(
   { keysThere: there, manifest, memoryLeft, memoryNeeded, sources, target }: Omit<Plan, 'errors' | 'warnings'>, options: PlanOptions,
 ): string[] {
-  const { conflict = 'error', filter, flush } = options;
+  const { besides, conflict = 'error', filter, flush } = options;
   const warnings: string[] = manifest === undefined ? [] : doubtsOf(manifest.manifest);
   if (!target.informs) warnings.push('INFO is refused: restarts and evictions are not noticed, and replicas are not waited for');
   if (!target.selects) warnings.push('SELECT is refused: only database 0 is written to');
   if (!target.masters.every(({ counted }) => counted)) warnings.push('it is not known whether the target has keys');
-  if (conflict === 'error' && there > 0) {
+  if (conflict === 'error' && there > 0 && besides !== true) {
     warnings.push(
       'the target must be empty: use --on-conflict skip or replace to keep or replace existing keys, or --flush to delete them',
     );

@@ -114,10 +114,11 @@ export class Round {
 
   private passes({ done }: SourceProgress): Pass[] {
     const { coverage } = this.parts;
-    const { wants } = this.options;
+    const { except, wants } = this.options;
     return [
       ...(coverage === undefined ? [] : [coverage.pass]),
       ...(wants === undefined ? [] : [onlyWanted(wants)]),
+      ...(except === undefined ? [] : [onlyWanted((...key) => !except(...key))]),
       ...(done > 0 ? [dropBefore(done)] : []),
       ...editsOf({ ...this.options, intoDb: this.options.url.db }),
     ];

@@ -8,7 +8,18 @@ export interface StatusFields {
   /** Keys that could not be brought over. */
   readonly problems: number;
   readonly lanes: readonly LaneFields[];
+  /** Where there are several sources: how each of them stands. */
+  readonly bySource?: readonly SourceFields[] | undefined;
   /** Where the source is read by scan, and tells the names of keys that are written. */
+  readonly told?: ToldFields | undefined;
+}
+
+/** One of several sources. */
+export interface SourceFields {
+  readonly source: string;
+  readonly phase: string;
+  /** Of its full copy. */
+  readonly keys: number;
   readonly told?: ToldFields | undefined;
 }
 
@@ -30,6 +41,8 @@ export interface ToldFields {
 /** A master of the source. What a way of reading does not have is left out. */
 export interface LaneFields {
   readonly name: string;
+  /** Where there are several sources: the one that it is of. */
+  readonly from?: string | undefined;
   readonly connected: boolean;
   readonly attached: boolean;
   readonly applied?: number | undefined;
@@ -56,7 +69,9 @@ export interface CopyFields {
 /** What stays the same. */
 export interface StatusFacts {
   readonly version: string;
+  /** With several, all of them, separated by commas; and one by one. */
   readonly source: string;
+  readonly sources?: readonly string[] | undefined;
   readonly target: string;
   /** How it ends by itself, if it does. */
   readonly until: 'caught-up' | 'copied' | undefined;

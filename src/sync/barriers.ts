@@ -1,9 +1,12 @@
 import { keySlot } from '../bytes/crc16.js';
-import type { Master, Servers } from '../redis/servers.js';
+import type { Servers } from '../redis/servers.js';
 import { withReplace } from './commands/split.js';
+import { databasesOf, eachKey } from './each-key.js';
 import { SyncGap } from './errors.js';
 import type { Crossing } from './crossing.js';
 import type { Fences, KeyName } from './fences.js';
+import { followFunctions } from './group/functions.js';
+import type { GroupMember } from './group/member.js';
 import type { Pause, Planner } from './planner.js';
 import type { RecordKeys } from './record.js';
 import type { StreamCommand } from './stream-command.js';
@@ -15,6 +18,8 @@ export interface PauseOptions {
   readonly alone: boolean;
   readonly functions: boolean;
   readonly publish: boolean;
+  /** Where other sources go into the target, too. */
+  readonly group?: GroupMember | undefined;
   /** Which slots are the lane's, where it is one of a cluster's. */
   readonly crossing: Pick<Crossing, 'isInTransit' | 'isOf'> | undefined;
 }
@@ -37,12 +42,11 @@ export interface PauseContext {
   readonly spreadDoubt: () => Promise<void>;
   /** Tells the target that these keys of the source have no fences any more. */
   readonly unfence: (names: readonly KeyName[]) => Promise<void>;
+  /** Waits for something that other lanes do, and does meanwhile what they wait for. `isFlushed`: keys that are gone by this command. */
+  readonly during: <T>(work: Promise<T>, isFlushed: (name: KeyName) => boolean) => Promise<T>;
   readonly onNote: (text: string) => void;
   readonly onIgnored: () => void;
 }
-
-/** Keys asked for, and deleted, at once. */
-const AT_ONCE = 1000;
 
 /** Applies a command that concerns no single keys, with everything before it done. */
 export async function applyPause(pause: Pause, context: PauseContext): Promise<void> {
@@ -80,9 +84,15 @@ function publish({ args }: Pause, { onIgnored, writer }: PauseContext): void {
 }
 
 /** Libraries are loaded with REPLACE, so that it does no harm to do it twice. */
-async function everywhere({ args, db }: Pause, { command, name, onNote, planner, target, writer }: PauseContext): Promise<void> {
+async function everywhere(pause: Pause, context: PauseContext): Promise<void> {
+  const { command, name, onNote, options, planner, servers, target, writer } = context;
+  const { args, db } = pause;
   planner.releaseUnit();
   await writer.doubt(command.offset);
+  if (options.group !== undefined && pause.kind === 'functions') {
+    await followFunctions(command, args, { group: options.group, servers, onNote, run: (words) => writer.alone(target(db), words) });
+    return;
+  }
   const replaced = withReplace(command);
   const errors = await writer.alone(target(db), replaced ?? args);
   const text = args
@@ -110,12 +120,16 @@ const slotOf = ({ args }: Pause): number => Number(Buffer.from(args.at(-1) ?? []
 /** Deletes the keys that are the source's: of its slots, chosen by the filters, in the databases that these go to. */
 async function deleteKeys(
   pause: Pause,
-  { fences, keys, lane, options, servers, sourceNames, target, writer }: PauseContext,
+  { during, fences, keys, lane, options, servers, sourceNames, target, writer }: PauseContext,
 ): Promise<void> {
   const { db, kind } = pause;
   const { crossing } = options;
   const only = kind === 'flushslot' ? slotOf(pause) : undefined;
-  const databases = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
+  const { group } = options;
+  const isFlushed = (name: KeyName): boolean =>
+    (kind === 'flushall' || name.db === db) && (only === undefined || keySlot(name.key) === only);
+  const all = kind === 'flushall' ? await databasesOf(servers) : [target(db)];
+  const databases = group === undefined ? all : all.filter((at) => group.used.has(group.number, at));
   for (const at of databases) {
     await eachKey(servers, at, async (owner, some) => {
       const concerned = some.filter(
@@ -127,46 +141,29 @@ async function deleteKeys(
       // what another master has by now is not known
       for (const key of concerned) if (crossing?.isInTransit(keySlot(key)) === true) fences.want(0, key);
       const ours = concerned.filter((key) => crossing?.isOf(lane, keySlot(key)) !== false);
-      if (ours.length > 0) await writer.deleteKeys(owner, at, ours);
+      if (ours.length === 0) return;
+      if (group === undefined) await writer.deleteKeys(owner, at, ours);
+      else await deleteUnlessOthers(group, { owner, db: at, keys: ours }, { during, isFlushed, writer });
     });
   }
 }
 
-/** Those of the target that have keys. */
-export async function databasesOf(servers: Servers): Promise<number[]> {
-  const all = await servers.eachMaster(async (client) => [...(await servers.infoOf(client)).keys.keys()]);
-  return [...new Set(all.flat())];
-}
-
-/** All keys of a database, by master. */
-export async function eachKey(
-  servers: Servers,
-  db: number,
-  visit: (owner: number, keys: readonly Buffer[]) => Promise<void>,
+/**
+ * Deletes the keys that no other source has. What another one has just deleted may still be read by commands of it that were not applied
+ * yet, so that its own lane brings such keys to what it has. One that is read by scan has no such commands, and rests meanwhile.
+ */
+async function deleteUnlessOthers(
+  group: GroupMember,
+  { db, keys, owner }: { readonly owner: number; readonly db: number; readonly keys: readonly Buffer[] },
+  { during, isFlushed, writer }: Pick<PauseContext, 'during' | 'writer'> & { readonly isFlushed: (name: KeyName) => boolean },
 ): Promise<void> {
-  for (const [owner, master] of servers.masters.entries()) {
-    await eachKeyOf(servers, master, (keys) => visit(owner, keys), db);
-  }
-}
-
-/** All keys of a database of one server. Throws ServerError, and what `visit` throws. */
-export async function eachKeyOf(
-  servers: Servers,
-  master: Master,
-  visit: (keys: readonly Buffer[]) => Promise<void> | void,
-  db = 0,
-): Promise<void> {
-  let cursor = '0';
-  do {
-    const [next, keys] = await servers.ask(master, async (client) => {
-      if (db !== 0) await client.select(db);
-      const page = await client.scanBuffer(cursor, 'COUNT', AT_ONCE);
-      if (db !== 0) await client.select(0);
-      return page;
-    });
-    cursor = next.toString();
-    await visit(keys);
-  } while (cursor !== '0');
+  const gone = await group.origins.ofNoOther(db, keys, group.number);
+  const rest = await during(group.bring(db, gone), isFlushed);
+  if (rest.length === 0) return;
+  await group.alone(async () => {
+    const still = await group.origins.ofNoOther(db, rest, group.number);
+    if (still.length > 0) await writer.deleteKeys(owner, db, still);
+  });
 }
 
 /** SWAPDB is done once: the transaction that does it also says that it is done. */

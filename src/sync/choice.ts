@@ -2,6 +2,7 @@ import type { RestoreOptions } from '../restore/options.js';
 import { compileKeyFilter, type KeyPlace } from '../values/filters.js';
 import type { KeyPrefixes } from '../values/key-prefixes.js';
 import type { KeyName } from './fences.js';
+import type { LeftKeys } from './group/left-keys.js';
 
 /** Which keys of a source are wanted, and where they go. */
 export interface Choice {
@@ -31,6 +32,16 @@ export function sourceNames(
   else names.hadName({ keyBytes: key, keyStart: 0, keyEnd: key.length }, add);
   const all = sources(db).flatMap((from) => keys.map((name) => ({ db: from, key: name })));
   return all.filter((name) => wants?.(name.db, name.key, 0, name.key.length) !== false);
+}
+
+/** The same without keys that are left to other sources. */
+export function withoutLeft<C extends Pick<Choice, 'wants'>>(choice: C, left: Pick<LeftKeys, 'has'>): C {
+  const { wants } = choice;
+  return {
+    ...choice,
+    wants: (db: number, bytes: Uint8Array, start: number, end: number) =>
+      wants?.(db, bytes, start, end) !== false && !left.has(db, bytes, start, end),
+  };
 }
 
 /** `sourceDb`: the only database that is read; `databases`: how many there are. */

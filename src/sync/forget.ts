@@ -5,6 +5,7 @@ import { SyncError } from './errors.js';
 import type { RecordKeys } from './record.js';
 import { type HoldsOptions, release } from './holds.js';
 import { forgetSpool } from './spool/spool.js';
+import { removeLeft } from './group/left-keys.js';
 import { labelOf, readRecords } from './target/lane-records.js';
 
 export interface ForgetOptions extends HoldsOptions {
@@ -43,7 +44,7 @@ async function forgetSpools(id: string, dir: string, count: number): Promise<voi
 export const laneName = (id: string, number: number): string => `${id}-${number}`;
 
 /** Waits a while for the connections of a run that has just ended. */
-async function noneConnected(options: ForgetOptions): Promise<void> {
+export async function noneConnected(options: Pick<ForgetOptions, 'keys' | 'onNote' | 'servers' | 'signal'>): Promise<void> {
   const { keys, signal } = options;
   for (const until = Date.now() + LAST; ;) {
     const at = await connectedAt(options, labelOf(`${keys.prefix}${keys.id}:`));
@@ -54,7 +55,7 @@ async function noneConnected(options: ForgetOptions): Promise<void> {
 }
 
 /** The first master with a connection of this name; undefined, too, where CLIENT LIST is refused, which is said. */
-async function connectedAt({ onNote, servers }: ForgetOptions, label: string): Promise<string | undefined> {
+async function connectedAt({ onNote, servers }: Pick<ForgetOptions, 'onNote' | 'servers'>, label: string): Promise<string | undefined> {
   const all = await servers.eachMaster(async (client, { name }) => {
     try {
       const list = String(await client.call('CLIENT', 'LIST'));
@@ -83,5 +84,5 @@ async function removeRecords(servers: Servers, keys: RecordKeys): Promise<number
     }
     return removed;
   });
-  return counts.reduce((sum, count) => sum + count, 0);
+  return counts.reduce((sum, count) => sum + count, await removeLeft(servers, keys));
 }

@@ -14,15 +14,20 @@ import { changeRecords, endReleases, otherHolders, releaseLabel } from './target
 export interface HoldsOptions extends MoveOptions {
   readonly servers: Servers;
   readonly keys: RecordKeys;
+  /** Syncs that end together with this one: all of them are meant. */
+  readonly fellows?: readonly RecordKeys[] | undefined;
   readonly onNote?: ((text: string) => void) | undefined;
 }
 
 /** Gives keys their real expiries, and returns how many had others. Throws ServerError and the reason of the signal. */
-export async function release({ keys, onNote, servers, ...options }: HoldsOptions): Promise<number> {
+export async function release({ fellows = [], keys, onNote, servers, ...options }: HoldsOptions): Promise<number> {
   let others: readonly string[] = [];
   const may = async (): Promise<boolean> => {
     await changeRecords(servers, keys, (record) => ({ ...record, expiries: 'released' }));
-    others = await otherHolders(servers, keys);
+    for (const one of fellows) {
+      await changeRecords(servers, one, (record) => (record.expiries === 'exact' ? record : { ...record, expiries: 'released' }));
+    }
+    others = await otherHolders(servers, keys, [keys, ...fellows].map(({ id }) => id));
     return others.length === 0;
   };
   const released = await releaseExpiries(servers, { ...options, label: releaseLabel(keys), may });

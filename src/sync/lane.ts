@@ -64,8 +64,16 @@ export interface LaneOptions {
   readonly patience: number;
   readonly maxOpsPerSecond: number | undefined;
   /** What this run says of itself in records. */
-  readonly record: Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
+  readonly record: Pick<LaneRecord, 'alone' | 'among' | 'expiries' | 'generation' | 'lanes' | 'options'>;
   readonly pauses: PauseOptions;
+  /** Called with the keys that commands name, before they are applied. */
+  readonly notices?: ((db: number, bytes: Uint8Array, start: number, end: number) => void) | undefined;
+  /** Which keys of the target other sources have. */
+  readonly othersHave?: ((db: number, keys: readonly Uint8Array[]) => Promise<readonly boolean[]>) | undefined;
+  /** Databases of the target that the source has keys for, as is told on the target. */
+  readonly used?: (() => readonly number[]) | undefined;
+  /** What is to be awaited before anything is applied. */
+  readonly resting?: (() => Promise<void> | undefined) | undefined;
   /** The offset of the last write of the source. Rejects with the reason of the signal. */
   readonly sourceOffset: () => Promise<number>;
   /** Asks the source for a command that the table does not know; false: it does not either. */
@@ -135,6 +143,11 @@ export class Lane implements Crosser {
   private places: Place[] = [];
   private watch: NodeJS.Timeout | undefined;
   private asked: KeyName[] = [];
+  /** What lanes of other sources wait for. */
+  private requests: { readonly names: readonly KeyName[]; readonly done: (isDone: boolean) => void }[] = [];
+  /** Keys that the source of such a lane has flushed: they are deleted, unless this one has them, whatever it has since. */
+  private readonly flushed = new Set<string>();
+  private isOver = false;
   private readonly limit: RateLimit | undefined;
   private cut: { readonly to: number; readonly done: () => void; readonly failed: (error: unknown) => void } | undefined;
 
@@ -146,10 +159,10 @@ export class Lane implements Crosser {
     this.number = options.number;
     this.interruption = this.freshInterruption();
     const { crossing, databases, fetchAll, hold, maxOpsPerSecond, name, names, number } = options;
-    const { positions, releases, sameDatabases, table, takes, target, wants } = options;
+    const { positions, releases, sameDatabases, table, takes, target } = options;
     this.planner = new Planner(
       {
-        ...{ table, fences: this.fences, wants, target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
+        ...{ table, fences: this.fences, wants: noticing(options), target, sameDatabases, hold, fetchAll, counts: this.counts, positions },
         ...{ names, databases, releases, onUndeclared: (db, script) => this.undeclared(db, script) },
         onPosition: (command) => positions.check(name, argsOf(command)),
         foreign:
@@ -194,6 +207,71 @@ export class Lane implements Crosser {
     this.interrupt();
   }
 
+  /** Brings keys to what the source has, at a place of the stream that is soon; false if it has ended. */
+  bring(names: readonly KeyName[]): Promise<boolean> {
+    if (this.isOver) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.requests.push({ names, done: resolve });
+      this.interrupt();
+    });
+  }
+
+  /** `isFlushed`: keys that do not exist at this place of the stream, whatever it says of them later. */
+  private async serve(writer: ChangeWriter, isFlushed?: (name: KeyName) => boolean): Promise<void> {
+    const requests = this.requests.splice(0);
+    // those that are wanted anyway have to wait: the flush forgets the fences of what is fetched before its end
+    const later = isFlushed === undefined ? [] : [...this.fences.wanted.values()].filter(isFlushed);
+    for (const { db, key } of later) this.fences.wanted.delete(keyId(db, key));
+    try {
+      for (const { names } of requests) {
+        if (isFlushed !== undefined) await this.deleteFlushed(writer, names.filter(isFlushed));
+        for (const { db, key } of names) {
+          if (isFlushed?.({ db, key }) === true) continue;
+          this.fences.want(db, key);
+          this.flushed.add(keyId(db, key));
+        }
+      }
+      await this.settle(this.parser.offset);
+      await writer.drained();
+    } catch (error) {
+      this.requests.unshift(...requests);
+      throw error;
+    } finally {
+      this.flushed.clear();
+      for (const { db, key } of later) this.fences.want(db, key);
+    }
+    for (const { done } of requests) done(true);
+  }
+
+  private async deleteFlushed(writer: ChangeWriter, names: readonly KeyName[]): Promise<void> {
+    for (const [db, some] of grouped(names, (name) => this.options.target(name.db))) {
+      for (const [owner, own] of this.byOwner(some)) {
+        await writer.deleteKeys(
+          owner,
+          db,
+          own.map(({ key }) => this.nameOf(key)),
+        );
+      }
+    }
+  }
+
+  /** Waits for lanes of other sources, which may wait for this one. */
+  private async during<T>(work: Promise<T>, writer: ChangeWriter, isFlushed: (name: KeyName) => boolean): Promise<T> {
+    const over = new AbortController();
+    const wake = (): void => {
+      over.abort();
+      this.interrupt();
+    };
+    work.then(wake, wake);
+    while (!over.signal.aborted) {
+      const { signal } = this.interruption;
+      if (this.requests.length > 0) await this.serve(writer, isFlushed);
+      else await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      this.options.signal.throwIfAborted();
+    }
+    return work;
+  }
+
   /** Writes down which slots belong to which lane. Throws Detached. */
   writeSlots(text: string): Promise<void> {
     return this.attachedWriter.writeSlots(text);
@@ -207,6 +285,8 @@ export class Lane implements Crosser {
 
   /** Ends at once. */
   close(): void {
+    this.isOver = true;
+    for (const { done } of this.requests.splice(0)) done(false);
     this.detach();
     this.options.fetcher.close();
   }
@@ -268,6 +348,7 @@ export class Lane implements Crosser {
       },
       { offset: record.certain, db: record.db, sent },
     );
+    this.isOver = false;
     await this.stillOwn(records.places);
     await this.claim(this.writer.recordPlaces);
     this.watch = setInterval(() => void this.look(), LOOK_EVERY);
@@ -334,7 +415,8 @@ export class Lane implements Crosser {
 
   private record({ certain, db, sent }: RecordPlace): Omit<LaneRecord, 'slots'> {
     const { refetch } = this;
-    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...this.options.record };
+    const { record, used } = this.options;
+    return { phase: 'changes', id: this.idAt(certain), certain, sent, db, refetch, ...record, used: used?.() };
   }
 
   /** The history that an offset belongs to. */
@@ -431,6 +513,7 @@ export class Lane implements Crosser {
     const { fences, options } = this;
     const { crossing, fetcher, signal } = options;
     while (fences.wanted.size > 0 || this.doubtful.size > 0) {
+      await options.resting?.();
       await this.spreadDoubt(this.parser.offset);
       const wanted = crossing === undefined ? [...fences.wanted.values()] : bySlot([...fences.wanted.values()]);
       const away = crossing === undefined ? [] : wanted.filter(({ key }) => crossing.isForeign(this.number, keySlot(key)));
@@ -487,12 +570,13 @@ export class Lane implements Crosser {
     const writer = this.attachedWriter;
     const keys = group.map(([{ db, key }, { offset }]) => ({ db, key, offset }));
     for (const [owner, own] of this.byOwner(keys)) await writer.fence(owner, own);
+    const others = await this.ofOthers(group);
     for (const [name, fetched] of group) {
       fences.set(name, fetched.offset);
       const key = this.nameOf(name.key);
       const written = options.fetched.write(key, fetched, options.hold ?? 0, Date.now());
       if (written.outcome === 'refused') this.problem(name, written.reason);
-      else if (written.outcome !== 'deleted' || this.mayDelete(name, key)) {
+      else if (written.outcome !== 'deleted' || (others?.has(name) !== true && this.mayDelete(name, key))) {
         if (written.outcome !== 'deleted') this.brought.set(keyId(options.target(name.db), key), keyId(name.db, name.key));
         if (written.isSeries === true) this.series.push(name);
         if ('value' in written) await this.writeLarge(name, key, written);
@@ -536,6 +620,19 @@ export class Lane implements Crosser {
     if (names === undefined) return key;
     const { keyBytes, keyEnd, keyStart } = names.nameOf({ keyBytes: key, keyStart: 0, keyEnd: key.length });
     return keyBytes === key ? key : keyBytes.slice(keyStart, keyEnd);
+  }
+
+  /** Keys that were fetched and that the source does not have, but other sources do: they stay. */
+  private async ofOthers(group: readonly [KeyName, Fetched][]): Promise<ReadonlySet<KeyName> | undefined> {
+    const { othersHave, target } = this.options;
+    if (othersHave === undefined) return undefined;
+    const gone = group.flatMap(([name, { large, payload }]) => (payload === undefined && large === undefined ? [name] : []));
+    const found = new Set<KeyName>();
+    for (const [db, names] of grouped(gone, (name) => target(name.db))) {
+      const have = await othersHave(db, names.map(({ key }) => this.nameOf(key)));
+      for (const [i, name] of names.entries()) if (have[i] && !this.flushed.has(keyId(name.db, name.key))) found.add(name);
+    }
+    return found;
   }
 
   /** Whether a key that the source does not have may go: not if another of the source that has this name on the target was just written. */
@@ -629,10 +726,13 @@ export class Lane implements Crosser {
     const { crossing, signal, spool } = options;
     const writer = this.attachedWriter;
     for (;;) {
+      const resting = options.resting?.();
+      if (resting !== undefined) await resting;
       signal.throwIfAborted();
       writer.assertWhole();
       if (this.cut !== undefined) await this.serveCut({ record: this.record(this.here(writer)), sent: this.position });
       for (const { db, key } of this.asked.splice(0)) this.fences.want(db, key);
+      if (this.requests.length > 0 && !planner.inUnit) await this.serve(writer);
       if (!planner.inUnit && (this.fences.wanted.size > 0 || this.refused > 0)) await this.settle(this.parser.offset);
       if (!planner.inUnit && crossing?.asks(this) === true) {
         await writer.drained();
@@ -641,7 +741,7 @@ export class Lane implements Crosser {
       }
       if (this.stopAt !== undefined && this.position >= this.stopAt && !planner.inUnit) {
         await writer.drained();
-        if (this.refused === 0 && this.fences.wanted.size === 0) break;
+        if (this.refused === 0 && this.fences.wanted.size === 0 && this.requests.length === 0) break;
         continue;
       }
       const piece = spool.readNow(this.position) ?? (await this.read(this.position));
@@ -662,6 +762,7 @@ export class Lane implements Crosser {
         await limit.untilAllowed(signal);
       }
     }
+    this.isOver = true;
     await writer.finish();
     await this.passFences(writer);
     this.detach();
@@ -699,6 +800,7 @@ export class Lane implements Crosser {
       ...{ name: lane, lane: number, writer, planner: this.planner, fences: this.fences, servers, keys, command },
       ...{ options: pauses, sameDatabases, target, onNote, sourceNames: (db, key) => this.sourceNames(db, key) },
       spreadDoubt: () => this.spreadDoubt(command.offset),
+      during: (work, isFlushed) => this.during(work, writer, isFlushed),
       unfence: (names) => this.unfence(writer, names),
       onIgnored: () => this.counts.ignored++,
     });
@@ -796,6 +898,16 @@ export class Lane implements Crosser {
     for (const [owner, own] of this.byOwner(fences)) await writer.fence(owner, own);
     if (writer.certain > to) await writer.writeRecord(to, db, to);
   }
+}
+
+/** What the planner asks of each key that it wants. */
+function noticing({ notices, wants }: Pick<LaneOptions, 'notices' | 'wants'>): LaneOptions['wants'] {
+  if (notices === undefined) return wants;
+  return (db, bytes, start, end) => {
+    if (wants?.(db, bytes, start, end) === false) return false;
+    notices(db, bytes, start, end);
+    return true;
+  };
 }
 
 /** Keys of a slot together, so that they are fetched in one transaction. */

@@ -6,6 +6,7 @@ import { reasonOf } from '../redis/errors.js';
 import { sourceNames } from './choice.js';
 import { SyncError, SyncGap } from './errors.js';
 import { holdAgain } from './holds.js';
+import type { KeyName } from './fences.js';
 import { laneName } from './forget.js';
 import { targetMayPass } from './lane.js';
 import { LANES_FIELD, type LaneRecord, recordText } from './record.js';
@@ -36,9 +37,9 @@ export class Lanes {
   }
 
   get record(): RunRecord {
-    const { alone, fingerprint, generation, options } = this.session;
+    const { alone, among, fingerprint, generation, options } = this.session;
     const expiries = options.holdExpiries ? 'held' : 'exact';
-    return { alone, expiries, generation, lanes: this.all.length, options: fingerprint };
+    return { alone, among, expiries, generation, lanes: this.all.length, options: fingerprint };
   }
 
   /** Holds expiries again that an earlier run has released, if it has. Throws ServerError and the reason of the signal. */
@@ -165,10 +166,27 @@ export class Lanes {
 
   /** Keys are to be fetched when a lane begins: they are in doubt up to this offset. */
   async writeFences(lane: number, names: readonly Uint8Array[], offset: number): Promise<void> {
+    await this.writeKeyFences(lane, names.map((key) => ({ db: 0, key })), offset);
+  }
+
+  /** Keys of the source are to be as it has them: by its lanes, or when they begin the next time. */
+  async bring(names: readonly KeyName[]): Promise<boolean> {
+    const { crossing } = this.session;
+    const own = grouped(names, ({ key }) => this.all.find(({ number }) => crossing?.isOf(number, keySlot(key)) !== false) ?? this.all[0]);
+    let areThere = true;
+    for (const [source, some] of own) {
+      if ((await source.lane?.bring(some)) === true) continue;
+      areThere = false;
+      await this.writeKeyFences(source.number, some, source.status.received);
+    }
+    return areThere;
+  }
+
+  private async writeKeyFences(lane: number, names: readonly KeyName[], offset: number): Promise<void> {
     const { keys, servers } = this.session;
     await servers.refresh();
     const { moving } = await readRecords(servers, keys);
-    const fences = names.map((key) => ({ db: 0, key, offset }));
+    const fences = names.map((name) => ({ ...name, offset }));
     for (const [master, own] of grouped(fences, ({ key }) => servers.masterOf(keySlot(key)))) {
       const slot = recordSlot(servers, servers.masters.indexOf(master), moving);
       await addFences(servers, master, keys.fences(slot), lane, own);

@@ -4,7 +4,7 @@ import type { ClusterView } from '../live/cluster-state.js';
 import { ReplicationInput } from '../live/replication-input.js';
 import type { Shard } from '../live/shard.js';
 import { mayPass, reasonOf } from '../redis/errors.js';
-import { eachKey, eachKeyOf } from './barriers.js';
+import { eachKey, eachKeyOf } from './each-key.js';
 import type { Crossing } from './crossing.js';
 import { SyncError, SyncGap } from './errors.js';
 import type { Lanes } from './lanes.js';

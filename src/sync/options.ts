@@ -3,6 +3,7 @@ import type { SourceManifest } from '../pipeline/manifest.js';
 import type { RestoreOptions } from '../restore/options.js';
 import type { KeyName } from './fences.js';
 import type { SyncStatus } from './status.js';
+import type { GroupMember } from './group/member.js';
 import type { Events } from './told/told-link.js';
 
 /** Which part of a sync is done. */
@@ -12,6 +13,8 @@ export type SyncPhase = 'full' | 'changes' | 'both';
 export interface SyncOptions extends RestoreOptions {
   /** How to read the one source. */
   readonly source: LiveOptions;
+  /** Where other sources of the same command go into the target, too. */
+  readonly group?: GroupMember | undefined;
   /** Name of the sync, by which another run goes on (default: made from the names of source and target). */
   readonly id?: string | undefined;
   readonly positionPrefix?: string | undefined;

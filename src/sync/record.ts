@@ -10,6 +10,8 @@ import { slotsIn } from '../redis/topology.js';
  *                                       lanes → which slots of the source belong to which lane
  *     rdbkit:sync:<id>:fences{<tag>}    <lane> <db> <key> → offset: the value of the key may be that of the source at this offset
  *
+ * A sync that shares its target with other sources has a third one, for all masters: see `left`.
+ *
  * A lane is a master of the source, numbered from 0.
  */
 
@@ -43,6 +45,10 @@ export interface LaneRecord {
   readonly options: string;
   /** The target had no keys but those of this sync when it began. */
   readonly alone: boolean;
+  /** It had none but those of the syncs of one command with several sources. */
+  readonly among?: boolean | undefined;
+  /** Databases of the target that its source has, or had, keys for, where there are others. */
+  readonly used?: readonly number[] | undefined;
   readonly expiries: ExpiryState;
   /** Keys that were written up to here are fetched, whatever the commands: they may have expired on the target by themselves. */
   readonly refetch?: number | undefined;
@@ -103,6 +109,11 @@ export class RecordKeys {
   /** The hash of records on the master of a slot; of a single server for slot -1. */
   records(slot: number): string {
     return `${this.prefix}${this.id}${tagOf(slot)}`;
+  }
+
+  /** The hash of keys that the sync leaves to other sources: `<db> <key>` of its source → the name of the other one. */
+  get left(): string {
+    return `${this.prefix}${this.id}:left`;
   }
 
   fences(slot: number): string {

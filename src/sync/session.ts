@@ -7,11 +7,13 @@ import { mayPass, reasonOf } from '../redis/errors.js';
 import type { Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import { filterInJson } from '../restore/checkpoint.js';
+import type { RestoreOptions } from '../restore/options.js';
 import type { TargetFacts } from '../restore/target-facts.js';
 import { takesFunctions } from '../values/filters.js';
-import { type Choice, choiceOf } from './choice.js';
+import { type Choice, choiceOf, withoutLeft } from './choice.js';
 import { CommandTable } from './commands/table.js';
 import { Crossing } from './crossing.js';
+import { LeftKeys, readLeft, removeLeft } from './group/left-keys.js';
 import { SyncError } from './errors.js';
 import type { SyncOptions } from './options.js';
 import { Positions } from './positions.js';
@@ -42,6 +44,8 @@ export class Session {
   alone = false;
   /** Keys that could not be brought over. */
   problems = 0;
+  /** Keys that are left to other sources. */
+  readonly left: LeftKeys;
   private readonly anywhere: FetchAnywhere | undefined;
   private readonly over = new AbortController();
   private failure: { readonly error: unknown } | undefined;
@@ -53,6 +57,7 @@ export class Session {
     readonly facts: TargetFacts,
   ) {
     this.keys = keysOf(options);
+    this.left = options.group?.left ?? new LeftKeys();
     this.positions = new Positions(
       this.keys,
       facts.masters.map(({ replicationId }) => replicationId).filter((id) => id !== ''),
@@ -80,7 +85,8 @@ export class Session {
 
   get holds(): HoldsOptions {
     const { facts, keys, options, servers, signal } = this;
-    return { servers, keys, databases: facts.databases, signal, onEvent: options.onEvent, onNote: options.onNote };
+    const { group, onEvent, onNote } = options;
+    return { servers, keys, databases: facts.databases, signal, onEvent, onNote, fellows: group?.keys };
   }
 
   /** Whether writes can be sent in transactions that set the position. */
@@ -102,8 +108,26 @@ export class Session {
     ]);
   }
 
+  /** Whether the target had no keys but those of this sync and others of its group. */
+  get among(): boolean | undefined {
+    return this.options.group?.ours;
+  }
+
+  /** Learns which keys an earlier run has left to other sources. Throws ServerError. */
+  async learnLeft(): Promise<void> {
+    if (this.options.group !== undefined) return;
+    for (const name of await readLeft(this.servers, this.keys)) this.left.add(name);
+  }
+
+  /** Throws ServerError. */
+  async forgetLeft(): Promise<void> {
+    if (this.options.group === undefined && !this.dry) await removeLeft(this.servers, this.keys);
+  }
+
   choiceOf(shard: Shard): Choice {
-    return choiceOf(this.options, shard.db, this.facts.databases);
+    const choice = choiceOf(this.options, shard.db, this.facts.databases);
+    const { left, source } = this;
+    return left.size > 0 || source.facts.way === 'scan' ? withoutLeft(choice, left) : choice;
   }
 
   /** Where a master of the source stands. Throws SyncError, ServerError, and the reason of the signal. */
@@ -149,6 +173,16 @@ export class Session {
     this.anywhere?.close();
     this.over.abort(new Error('the sync is over'));
   }
+}
+
+/** Keys that a full copy leaves out. */
+export function exceptOf({ left, options: { group } }: Session): RestoreOptions['except'] {
+  if (group === undefined) return left.size === 0 ? undefined : (...key) => left.has(...key);
+  const { choice } = group.origins.all[group.number];
+  return (db, ...key) => {
+    group.used.use(group.number, choice.target(db));
+    return left.has(db, ...key);
+  };
 }
 
 /** By the words that name source and target, so that the same command goes on, whichever servers are masters by then. */

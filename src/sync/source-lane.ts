@@ -6,6 +6,7 @@ import type { Shard } from '../live/shard.js';
 import type { ReplicationPosition } from '../pipeline/source-heads.js';
 import { compileFilter, type Filter, type FilterOptions } from '../values/filters.js';
 import { releaseNumber } from '../values/targets.js';
+import type { GroupMember } from './group/member.js';
 import { specFromServer } from './commands/server-spec.js';
 import { LagClock } from './lag.js';
 import { Lane, type Place } from './lane.js';
@@ -32,7 +33,7 @@ const LOOK_EVERY = 5;
 const NO_COUNTS = new PlanCounts();
 
 /** What a run says of itself in the records of all lanes. */
-export type RunRecord = Pick<LaneRecord, 'alone' | 'expiries' | 'generation' | 'lanes' | 'options'>;
+export type RunRecord = Pick<LaneRecord, 'alone' | 'among' | 'expiries' | 'generation' | 'lanes' | 'options'>;
 
 export interface SourceLaneOptions {
   readonly session: Session;
@@ -214,7 +215,7 @@ export class SourceLane {
     const { name, number, session, shard, spool } = this;
     const { crossing, facts, keys, options, positions, servers, signal, table, token, transactions } = session;
     const { allowLoss, confirm, filter = {}, keyPrefixMap, maxOpsPerSecond, maxPayload, notCommand, onlyCommand } = options;
-    const { onEvent, onKeyProblem, onNote, publish = false } = options;
+    const { group, onEvent, onKeyProblem, onNote, publish = false } = options;
     const valuesFilter = valueFilterOf(filter);
     const fetcher = new Fetcher({
       ...{ name, open: () => shard.connectMaster(), clustered: session.source.facts.clustered, onEvent },
@@ -233,7 +234,11 @@ export class SourceLane {
         releases: { source: releaseOf(shard), target: releaseNumber(facts.target) },
         ...{ fetchAll: valuesFilter !== undefined, takes: takesOf(onlyCommand, notCommand) },
         ...{ confirm, patience: PATIENCE, maxOpsPerSecond, record: run },
-        pauses: { alone: session.alone, functions: session.functions, publish, crossing },
+        pauses: { alone: session.alone, functions: session.functions, publish, crossing, group },
+        notices: group?.notices && ((...at) => group.notices?.written(group.number, ...at)),
+        othersHave: group && ((db, found) => othersHave(group, db, found)),
+        used: group && (() => group.used.of(group.number)),
+        resting: group && (() => group.resting()),
         sourceOffset: async () => (await this.history()).offset,
         learn: (command) => this.learn(command),
         onAsked: () => this.link?.acknowledge(),
@@ -322,6 +327,12 @@ export class SourceLane {
     this.link?.close();
     await this.spool.close().catch(() => undefined);
   }
+}
+
+/** Nobody has to be asked where no other source has keys in this database. */
+async function othersHave(group: GroupMember, db: number, keys: readonly Uint8Array[]): Promise<boolean[]> {
+  if (!group.used.isShared(group.number, db)) return keys.map(() => false);
+  return (await group.origins.having(db, keys, group.number)).map((others) => others.length > 0);
 }
 
 /** Whether a spool has the writes since a position. */

@@ -1,12 +1,15 @@
 import { keySlot } from '../bytes/crc16.js';
+import { grouped } from '../bytes/grouped.js';
 import type { OpenedNode } from '../live/replication-input.js';
 import { ErrorAnswer, ReplyLink } from '../live/reply-link.js';
 import { encodeCommand } from '../redis/commands.js';
 import { ServerError } from '../redis/errors.js';
 import { redirection } from '../redis/refusals.js';
 import type { Servers } from '../redis/servers.js';
-import { databasesOf, eachKey } from './barriers.js';
-import type { Choice } from './choice.js';
+import type { KeyPrefixes } from '../values/key-prefixes.js';
+import { databasesOf, eachKey } from './each-key.js';
+import { type Choice, sourceNames } from './choice.js';
+import type { KeyName } from './fences.js';
 import type { RecordKeys } from './record.js';
 import { ofSource } from './rights.js';
 import { addFences, readRecords } from './target/lane-records.js';
@@ -19,6 +22,8 @@ export interface SweptLane {
   /** Of a cluster; undefined: all. */
   readonly slots: ReadonlySet<number> | undefined;
   readonly choice: Choice;
+  /** Other names of keys on the target. */
+  readonly names: KeyPrefixes | undefined;
   /** Offset that the target has: its keys are fetched as they are later. */
   readonly offset: number;
 }
@@ -29,6 +34,8 @@ export interface SweepOptions {
   readonly lanes: readonly SweptLane[];
   /** Whether a key is one of a sync's own. */
   readonly isPosition: (key: Uint8Array) => boolean;
+  /** Of these keys of the target, those that no other source has (default: all). */
+  readonly ofNoOther?: ((db: number, keys: readonly Uint8Array[]) => Promise<readonly Uint8Array[]>) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -45,9 +52,9 @@ export interface Swept {
  * in writes of the source that were not applied yet. Throws ServerError, ConnectionLost, and the reason of the signal.
  */
 export async function sweep(options: SweepOptions, marks: boolean): Promise<Swept> {
-  const { isPosition, keys: names, lanes, servers, signal } = options;
+  const { isPosition, keys, lanes, ofNoOther, servers, signal } = options;
   const links = new Map<number, ReplyLink>();
-  const places = new Map((await readRecords(servers, names)).places.map(({ master, slot }) => [master.name, slot]));
+  const places = new Map((await readRecords(servers, keys)).places.map(({ master, slot }) => [master.name, slot]));
   let [stale, unsure] = [0, 0];
   try {
     for (const db of await databasesOf(servers)) {
@@ -61,13 +68,15 @@ export async function sweep(options: SweepOptions, marks: boolean): Promise<Swep
             if (link === undefined) links.set(lane.number, (link = new ReplyLink((await lane.open()).socket, () => undefined, signal)));
             return link;
           });
-          stale += gone.stale.length;
+          const ours = new Set(await (ofNoOther?.(db, gone.stale.map(({ key }) => key)) ?? gone.stale.map(({ key }) => key)));
+          const names = gone.stale.flatMap(({ from, key }) => (ours.has(key) ? [from] : []));
+          stale += names.length;
           unsure += gone.unsure;
-          if (!marks || gone.stale.length === 0) continue;
+          if (!marks || names.length === 0) continue;
           const master = servers.masters[owner];
-          const name = names.fences(places.get(master.name) ?? servers.owners?.indexOf(owner) ?? -1);
-          const fences = gone.stale.map((key) => ({ ...key, offset: lane.offset }));
-          await addFences(servers, master, name, lane.number, fences);
+          const record = keys.fences(places.get(master.name) ?? servers.owners?.indexOf(owner) ?? -1);
+          const fences = names.map((from) => ({ ...from, offset: lane.offset }));
+          await addFences(servers, master, record, lane.number, fences);
         }
       });
     }
@@ -77,35 +86,31 @@ export async function sweep(options: SweepOptions, marks: boolean): Promise<Swep
   return { stale, unsure };
 }
 
-/** Keys of a database of the target that none of the source has that go there; each with one that it would come from. */
+/** Keys of a database of the target that come from the source, which does not have any that becomes them; each with one that would. */
 async function missing(
-  { choice: { sources, wants }, name }: SweptLane,
+  { choice, name: place, names: prefixes }: SweptLane,
   db: number,
   keys: readonly Uint8Array[],
   linked: () => Promise<ReplyLink>,
-): Promise<{ stale: { db: number; key: Uint8Array }[]; unsure: number }> {
-  const from = new Map<Uint8Array, number>();
+): Promise<{ stale: { from: KeyName; key: Uint8Array }[]; unsure: number }> {
+  const asked = keys.flatMap((key) => sourceNames(choice, prefixes, db, key).map((from) => ({ key, from })));
+  const gone = new Map<Uint8Array, KeyName>();
+  const has = new Set<Uint8Array>();
   let unsure = 0;
-  let left = keys;
-  for (const of of sources(db)) {
-    const asked = left.filter((key) => wants?.(of, key, 0, key.length) !== false);
-    if (asked.length === 0) continue;
+  for (const [of, some] of grouped(asked, ({ from }) => from.db)) {
     const link = await linked();
-    link.write(Buffer.concat([encodeCommand(['SELECT', `${of}`]), ...asked.map((key) => encodeCommand(['EXISTS', key]))]));
+    link.write(Buffer.concat([encodeCommand(['SELECT', `${of}`]), ...some.map(({ from }) => encodeCommand(['EXISTS', from.key]))]));
     const hasNot = (await link.answer()) instanceof ErrorAnswer; // a database that the source does not have
-    const has = new Set<Uint8Array>();
-    for (const key of asked) {
+    for (const { from, key } of some) {
       const answer = await link.answer();
       if (answer instanceof ErrorAnswer && redirection(answer.text) === undefined) {
-        throw ofSource(new ServerError('REFUSED', name, answer.text));
+        throw ofSource(new ServerError('REFUSED', place, answer.text));
       }
       if (hasNot) continue;
-      if (answer === 0) from.set(key, from.get(key) ?? of);
+      if (answer === 0) gone.set(key, gone.get(key) ?? from);
       else has.add(key);
       if (answer instanceof ErrorAnswer) unsure++;
     }
-    for (const key of has) from.delete(key);
-    left = left.filter((key) => !has.has(key));
   }
-  return { stale: [...from].map(([key, of]) => ({ db: of, key })), unsure };
+  return { stale: [...gone].flatMap(([key, from]) => (has.has(key) ? [] : [{ from, key }])), unsure };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { KeyPrefixes } from '../../src/values/key-prefixes.js';
 import { RedisNode } from '../support/redis-node.js';
 import { SyncRun } from '../support/sync-run.js';
 import { noise } from '../support/support.js';
@@ -88,6 +89,16 @@ describe('another full copy', () => {
     await target.client.select(1);
     expect([(await keys()).length, await target.client.exists('key:1')]).toEqual([24, 0]);
     await target.client.select(0);
+  });
+
+  test('looks for keys under their names in the source', async () => {
+    const names = { keyPrefixMap: new KeyPrefixes([{ from: Buffer.from('key:'), to: Buffer.from('new:') }]) };
+    await run(names).done;
+    await source.client.del('key:0');
+    const again = run({ ...names, fresh: true });
+    await again.done;
+    expect(again.events).toContain('a key of the target that the source does not have: they are deleted');
+    expect((await keysOf(target)).filter((key) => key.startsWith('new:')).length).toBe(24);
   });
 
   test('asks, if the target had other keys', async () => {

@@ -80,7 +80,7 @@ export const WRITTEN = {
     helpIn: { encode: 'for a repeated key, error: keep the first and report it, first: keep the first, last: keep that of the last file' },
   }),
   dbMap: list({
-    commands: ['dump', 'restore', 'sync'],
+    commands: ['dump', 'restore'],
     value: 'from:to',
     parse: dbPairs,
     help: 'write the keys of one database into another: 3:0, or a list of such pairs',

@@ -10,7 +10,7 @@ import {
   UNTIL,
 } from '../../commands/sync-terms.js';
 import { flag, list, value } from './option.js';
-import { commandNames, listenAddress, number, oneOf, ones, path, positionPrefix, size, syncName, time } from './words.js';
+import { commandNames, listenAddress, number, oneOf, ones, path, positionPrefix, size, sourceDbPairs, syncName, time } from './words.js';
 
 const commands = ['sync'] as const;
 
@@ -46,7 +46,9 @@ export const SYNCED = {
   }),
   id: value({
     ...{ commands, value: 'name', parse: syncName },
-    help: 'name of this sync, by which a later run goes on (default: made from the names of source and target)',
+    help:
+      'name of this sync, by which a later run goes on (default: made from the names of source and target); ' +
+      'with several sources, each adds its own: name.host-port',
   }),
   fresh: flag({
     ...{ commands, noVariable: 'it begins again' },
@@ -67,6 +69,11 @@ export const SYNCED = {
   ignoreCheck: list({
     ...{ commands, value: 'name', choices: STOPPING, parse: ones(STOPPING), noVariable: 'it is for one copy' },
     help: 'make the full copy although this check of the plan stops it',
+  }),
+  dbMap: list({
+    ...{ commands, value: 'from:to', parse: sourceDbPairs },
+    help:
+      'write the keys of one database into another: 3:0, or a list of such pairs; with several sources, host:port/3:0 is for one of them',
   }),
   onGap: value({
     ...{ commands, value: 'how', choices: ON_GAP, parse: oneOf(ON_GAP) },

@@ -138,6 +138,39 @@ export function dbPairs(label: string, words: readonly string[]): ReadonlyMap<nu
   return map;
 }
 
+/** Databases that become others, of one source or of all. */
+export interface SourceDbPair {
+  /** `host:port`; undefined: of all. */
+  readonly source: string | undefined;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** `3:0,host:6379/4:1`. */
+export function sourceDbPairs(label: string, words: readonly string[]): readonly SourceDbPair[] {
+  const pairs: SourceDbPair[] = [];
+  for (const pair of words.flatMap((given) => given.split(','))) {
+    const slash = pair.lastIndexOf('/');
+    const [[from, to]] = dbPairs(label, [pair.slice(slash + 1)]);
+    const source = slash < 0 ? undefined : sourceAddress(label, pair, pair.slice(0, slash));
+    if (pairs.some((other) => other.source === source && other.from === from)) {
+      throw new UsageError(`${label} ${word(pair)}: database ${from} is mapped already`);
+    }
+    pairs.push({ source, from, to });
+  }
+  return pairs;
+}
+
+function sourceAddress(label: string, pair: string, text: string): string {
+  try {
+    if (!isUrl(text)) return addressText(parseAddress(text, 6379));
+  } catch {
+    // said below
+  }
+  const shown = isUrl(text) ? 'names a source by a URL' : word(pair);
+  throw new UsageError(`${label} ${shown}: expected the address of a source before the /, like 10.0.0.5:6379/3:0`);
+}
+
 /** `old:=new:`; base64 ends in `=` itself. */
 const PREFIXES = /^(base64:(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=|)|[^=]*)=(.*)$/s;
 

@@ -265,8 +265,8 @@ export async function changeRecords(
   }
 }
 
-/** Names of other syncs into the target that hold expiries, as far as their keys begin with the same prefix. Throws ServerError. */
-export async function otherHolders(servers: Servers, { id: own, prefix }: RecordKeys): Promise<string[]> {
+/** Names of other syncs than these into the target that hold expiries, as far as their keys have this prefix. Throws ServerError. */
+export async function otherHolders(servers: Servers, { prefix }: RecordKeys, own: readonly string[]): Promise<string[]> {
   const all = await servers.eachMaster(async (client) => {
     const ids: string[] = [];
     let cursor = '0';
@@ -275,7 +275,7 @@ export async function otherHolders(servers: Servers, { id: own, prefix }: Record
       cursor = next.toString();
       for (const key of found) {
         const id = key.toString().slice(prefix.length).replace(/\{[^{}]*\}$/, '');
-        if (id === own || id.endsWith(':fences') || ids.includes(id)) continue;
+        if (own.includes(id) || /:(?:fences|left)$/.test(id) || ids.includes(id)) continue;
         const values = Object.values(await client.hgetall(key).catch(unlessOther));
         if (values.some((text) => HOLDING.includes(parseRecord(text)?.expiries))) ids.push(id);
       }

@@ -8,6 +8,8 @@ export interface FunctionsOptions {
   readonly source: LiveSource;
   readonly target: Servers;
   readonly onNote: ((text: string) => void) | undefined;
+  /** Libraries that other sources of the same target have: they stay. */
+  readonly others?: (() => Promise<ReadonlySet<string>>) | undefined;
 }
 
 /** Function libraries, which nothing tells of: looked at every round. */
@@ -36,12 +38,15 @@ export class Functions {
     if (libraries === undefined) return false;
     const now = [...libraries].map(([name, code]) => `${name}\n${code.toString('latin1')}`).join('\n');
     if (now === this.last || (this.last === undefined && libraries.size === 0)) return false;
+    const others = (await lost(async () => this.options.others?.())) ?? new Set<string>();
     await target.eachMaster(async (client) => {
       const there = (await librariesOf(client)) ?? new Map<string, Buffer>();
       for (const [name, code] of libraries) {
-        if (there.get(name)?.equals(code) !== true) await this.run(client, name, 'LOAD', 'REPLACE', code);
+        if (there.get(name)?.equals(code) === true || (there.has(name) && others.has(name))) continue;
+        await this.run(client, name, 'LOAD', 'REPLACE', code);
       }
-      for (const name of there.keys()) if (!libraries.has(name) && !this.foreign.has(name)) await this.run(client, name, 'DELETE', name);
+      const isOurs = (name: string): boolean => !this.foreign.has(name) && !others.has(name);
+      for (const name of there.keys()) if (!libraries.has(name) && isOurs(name)) await this.run(client, name, 'DELETE', name);
     });
     this.last = now;
     return true;

@@ -5,7 +5,7 @@ import { encodeCommand } from '../../redis/commands.js';
 import { mayPass, reasonOf, ServerError } from '../../redis/errors.js';
 import { RateLimit } from '../../redis/rate-limit.js';
 import { refusalOf } from '../../redis/refusals.js';
-import { databasesOf } from '../barriers.js';
+import { databasesOf } from '../each-key.js';
 import { type KeyName, keyId } from '../fences.js';
 import type { Session } from '../session.js';
 import { FetchedWriter, type WrittenLarge } from '../source/write-fetched.js';
@@ -88,7 +88,7 @@ export class Rounds {
   constructor(private readonly options: RoundsOptions) {
     const { mayWrite, session, untoldModules } = options;
     const { facts, keys, options: given, servers, signal, source } = session;
-    const { allowLoss, maxKeysPerSecond, maxPayload = MAX_PAYLOAD, onEvent, onNote } = given;
+    const { allowLoss, group, maxKeysPerSecond, maxPayload = MAX_PAYLOAD, onEvent, onNote } = given;
     this.watched = new WatchedKeys(untoldModules);
     this.asksStates = hasStates(source.servers.info);
     this.sourceKeys = new SourceKeys({ servers: source.servers, signal, onEvent });
@@ -107,7 +107,8 @@ export class Rounds {
       ...{ filter: valueFilterOf(given.filter), codec: TS_CODEC, target: facts.target, sharded: servers.clustered, allowLoss, maxPayload },
       suffix: `${keys.id}:told`,
     });
-    this.functions = session.functions ? new Functions({ source, target: servers, onNote }) : undefined;
+    const others = group && (() => group.libraries());
+    this.functions = session.functions ? new Functions({ source, target: servers, onNote, others }) : undefined;
     this.limit = new RateLimit({ keysPerSecond: maxKeysPerSecond });
   }
 
@@ -239,6 +240,7 @@ export class Rounds {
     const { counts, targetKeys } = this;
     await this.limit.untilAllowed(session.signal);
     this.limit.spend(goals.length, 0);
+    await session.options.group?.resting();
     const wanted = goals.flatMap((goal) => names.sources(goal).map((from) => ({ from, goal })));
     counts.fetched += wanted.length;
     const changed = new Set<Wanted>();

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { mayPass, reasonOf } from '../../redis/errors.js';
 import { Waiting } from '../../redis/waiting.js';
-import { databasesOf, eachKey } from '../barriers.js';
+import { databasesOf, eachKey } from '../each-key.js';
 import type { KeyName } from '../fences.js';
 import { RECORD_PREFIX } from '../record.js';
 import type { Session } from '../session.js';
@@ -64,8 +64,13 @@ export class StaleKeys {
         const goals = found.map((key) => ({ db, key })).filter(isMeant);
         const from = goals.map((goal) => names.sources(goal));
         const missing = new Set(await sourceKeys.missing(from.flat()));
-        for (const some of from) {
-          if (some.length === 0 || !some.every((name) => missing.has(name))) continue;
+        const isGone = (some: readonly KeyName[]): boolean => some.length > 0 && some.every((name) => missing.has(name));
+        const gone = goals.flatMap((goal, i) => (isGone(from[i]) ? [{ goal, some: from[i] }] : []));
+        const { group } = session.options;
+        const lost = gone.map(({ goal }) => goal.key);
+        const having = group && (await group.origins.having(db, lost, group.number));
+        for (const [i, { some }] of gone.entries()) {
+          if (having !== undefined && having[i].length > 0) continue;
           stale++;
           if (marks) feed.pending.add(some[0].db, some[0].key);
         }
