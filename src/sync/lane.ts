@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { grouped } from '../bytes/grouped.js';
 import { formatText } from '../bytes/text.js';
-import { mayPass, reasonOf, ServerError } from '../redis/errors.js';
+import { reasonOf, ServerError } from '../redis/errors.js';
 import { RateLimit } from '../redis/rate-limit.js';
 import type { Servers } from '../redis/servers.js';
 import { keySlot } from '../bytes/crc16.js';
@@ -23,7 +23,8 @@ import { type Fetched, type Fetcher, KeyElsewhere } from './source/fetcher.js';
 import type { Spool } from './spool/spool.js';
 import { StreamParser } from './stream-parser.js';
 import type { StreamCommand } from './stream-command.js';
-import { ChangeWriter, Detached, passes, type RecordPlace } from './target/change-writer.js';
+import { ChangeWriter, type RecordPlace } from './target/change-writer.js';
+import { Detached, targetMayPass } from './target/detached.js';
 import { endConnections, labelOf, type LaneState, readRecords, readRuns } from './target/lane-records.js';
 import { type RecordPlace as HashPlace, removeStale, writeRun } from './target/lane-records.js';
 import { LargeWriter, type LargeWriterOptions } from './target/large-writer.js';
@@ -939,10 +940,6 @@ class Groups {
     await this.write(group);
   }
 }
-
-/** Whether the target may take the same later. */
-export const targetMayPass = (error: unknown): boolean =>
-  mayPass(error) || (error instanceof ServerError && error.code === 'REFUSED' && passes(error.reason));
 
 const NOWHERE = {
   sharded: false,

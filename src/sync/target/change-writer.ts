@@ -3,30 +3,16 @@ import { keySlot } from '../../bytes/crc16.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { reasonOf, ServerError } from '../../redis/errors.js';
 import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
-import { abortedBy, refusalOf, redirection } from '../../redis/refusals.js';
+import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
 import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
 import type { Fences, KeyName } from '../fences.js';
 import { commandsOfParts } from '../stream-parser.js';
 import { fenceField, fenceFields, type LaneRecord, LANES_FIELD, type RecordKeys, recordText, slotsText } from '../record.js';
+import { Detached, detachedBy } from './detached.js';
 import { labelOf, recordSlot } from './lane-records.js';
 import { TargetConnection } from './target-connection.js';
-
-/** The target cannot go on with what was sent: everything that is not certain has to be looked at again. */
-export class Detached extends Error {
-  override readonly name = 'Detached';
-
-  constructor(
-    /** `host:port`. */
-    readonly server: string,
-    readonly reason: string,
-    /** An error that does not pass by itself. */
-    readonly final = false,
-  ) {
-    super(`${server}: ${reason}`);
-  }
-}
 
 export interface ChangeWriterOptions {
   readonly servers: Servers;
@@ -753,14 +739,3 @@ const commandsOf = (pieces: readonly Uint8Array[]): Uint8Array[] =>
 
 const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boolean =>
   unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;
-
-/** Errors that do not pass by themselves end the run. */
-export function detachedBy(server: string, error: string): Detached {
-  const reason = abortedBy(error);
-  return new Detached(server, isFinal(reason) ? reason : error, isFinal(reason));
-}
-
-const isFinal = (error: string): boolean => /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error);
-
-/** Whether a server may take what it has refused some time later: it is loading, out of memory, or about to be another's replica. */
-export const passes = (error: string): boolean => !isFinal(error) && refusalOf(error) !== 'refused' && !/^-?ERR/.test(error);
