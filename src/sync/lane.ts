@@ -21,11 +21,12 @@ import { InterruptibleReader } from './spool/interruptible-reader.js';
 import type { StreamCommand } from './stream-command.js';
 import { StreamParser } from './stream-parser.js';
 import { AttachedTarget } from './target/attached-target.js';
-import { ChangeWriter, type RecordPlace } from './target/change-writer.js';
+import { ChangeWriter } from './target/change-writer.js';
 import { Claim } from './target/claim.js';
 import { Detached, targetMayPass } from './target/detached.js';
 import { endConnections, labelOf, readRecords, removeStale } from './target/lane-records.js';
 import { LargeWriter } from './target/large-writer.js';
+import type { RecordPlace } from './target/record-commands.js';
 
 /** Milliseconds between attempts to go on with the target, at first and at most. */
 const FIRST_PAUSE = 20;
