@@ -25,6 +25,8 @@ const SLOW = [
   'test/values/transcode-parts.test.ts',
   'test/rdb/types.test.ts',
   'test/servers/live-faults.test.ts',
+  'test/servers/sync-cutover.test.ts',
+  'test/servers/sync-several.test.ts',
   'test/servers/sync-exact.test.ts',
   'test/servers/sync-rounds.test.ts',
   'test/servers/sync-faults.test.ts',
@@ -45,6 +47,9 @@ const SLOW = [
   'test/servers/preflight.test.ts',
   'test/servers/diff-repair.test.ts',
   'test/servers/sync-status.test.ts',
+  'test/servers/live-interrupts.test.ts',
+  'test/servers/sync-several-ways.test.ts',
+  'test/servers/sync-copies.test.ts',
 ];
 /** The projects in their order: the many short files of the last one fill what is left. */
 const ORDER = ['browser', 'processes', 'mocks', 'servers', 'unit'];

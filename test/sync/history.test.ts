@@ -20,7 +20,8 @@ const INFO = [
 
 test('a history is read from INFO', () => {
   const none = { role: 'master', id: A, offset: 1000, earlierId: '', earlierEnd: 0 };
-  expect(historyOf(INFO)).toEqual({ ...none, backlog: { from: 501, to: 1000 } });
+  expect(historyOf(INFO)).toEqual({ ...none, backlog: { from: 501, to: 1000, full: false } });
+  expect(historyOf(INFO.replace('1048576', '400'))?.backlog).toEqual({ from: 501, to: 1000, full: true });
   expect(historyOf(INFO.replace('active:1', 'active:0'))).toEqual({ ...none, backlog: undefined });
   const promoted = INFO.replace('0'.repeat(40), B).replace('second_repl_offset:-1', 'second_repl_offset:901');
   expect(historyOf(promoted)).toMatchObject({ earlierId: B, earlierEnd: 900 });
@@ -34,7 +35,7 @@ test.each(['', '# Replication\r\nrole:master\r\n', INFO.replace(A, 'x'), INFO.re
 );
 
 const source = (more: Partial<SourceHistory>): SourceHistory => ({
-  ...{ role: 'master', id: A, offset: 1000, earlierId: '', earlierEnd: 0, backlog: { from: 501, to: 1000 } },
+  ...{ role: 'master', id: A, offset: 1000, earlierId: '', earlierEnd: 0, backlog: { from: 501, to: 1000, full: true } },
   ...more,
 });
 
@@ -46,9 +47,13 @@ test('a log goes on where the backlog has what follows its end', () => {
     kind: 'gap',
     id: A,
     wanted: 500,
-    have: { from: 501, to: 1000 },
+    have: { from: 501, to: 1000, full: true },
     reason: 'it keeps its writes from offset 501 on only, and 1 byte before that are gone: raise repl-backlog-size',
   });
+  expect(at(499, { backlog: { from: 501, to: 1000, full: false } })).toHaveProperty(
+    'reason',
+    'it keeps its writes from offset 501 on only, and 1 byte before that are gone: it was restarted, or had no replica for longer than repl-backlog-ttl',
+  );
   expect(at(1001)).toMatchObject({
     kind: 'gap',
     reason: 'it is at offset 1000, 1 byte before the last write that was received: it was set back, as if to an older copy of itself',
@@ -58,7 +63,7 @@ test('a log goes on where the backlog has what follows its end', () => {
     reason: 'it is at offset 1000, 1 byte before the last write that was received',
   });
   expect(at(700, { backlog: undefined })).toMatchObject({ kind: 'gap', have: undefined });
-  expect(at(1000, { backlog: { from: 1001, to: 1000 } })).toEqual({ kind: 'continues', id: A });
+  expect(at(1000, { backlog: { from: 1001, to: 1000, full: false } })).toEqual({ kind: 'continues', id: A });
 });
 
 test('a promoted replica has the history before it up to where it was', () => {

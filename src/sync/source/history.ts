@@ -9,9 +9,9 @@ export interface SourceHistory {
   readonly earlierEnd: number;
   /**
    * Offsets of the first and the last byte that it keeps for replicas, with `to` = `from` - 1 if there is none yet; undefined if it
-   * does not keep any.
+   * does not keep any. `full`: it has dropped what came before.
    */
-  readonly backlog: { readonly from: number; readonly to: number } | undefined;
+  readonly backlog: { readonly from: number; readonly to: number; readonly full: boolean } | undefined;
 }
 
 /** Undefined if the text does not tell. */
@@ -25,13 +25,14 @@ export function historyOf(info: string): SourceHistory | undefined {
   if (role === undefined || id === undefined || offset === undefined || !ID.test(id)) return undefined;
   const [first, length] = [number('repl_backlog_first_byte_offset'), number('repl_backlog_histlen')];
   const keeps = field('repl_backlog_active') === '1' && first !== undefined && length !== undefined;
+  const full = length !== undefined && length >= (number('repl_backlog_size') ?? 0);
   const earlierId = field('master_replid2') ?? '';
   const second = number('second_repl_offset') ?? 0;
   const hasEarlier = ID.test(earlierId) && !/^0*$/.test(earlierId) && second > 0;
   return {
     ...{ role, id, offset },
     ...(hasEarlier ? { earlierId, earlierEnd: second - 1 } : { earlierId: '', earlierEnd: 0 }),
-    backlog: keeps ? { from: first, to: first + length - 1 } : undefined,
+    backlog: keeps ? { from: first, to: first + length - 1, full } : undefined,
   };
 }
 
@@ -84,7 +85,7 @@ export function continuation(source: SourceHistory, logged: readonly LoggedHisto
   const common = commonEnd(source, logged);
   if (common === undefined) return gap(stranger(source, id));
   if (backlog === undefined) return gap('it keeps no writes for replicas that come back (repl_backlog_active is 0)');
-  if (common.end + 1 < backlog.from) return gap(tooLate(common.end + 1, backlog.from));
+  if (common.end + 1 < backlog.from) return gap(tooLate(common.end + 1, backlog));
   if (common.end > backlog.to) {
     const less = `it is at offset ${backlog.to}, ${bytes(common.end - backlog.to)} before the last write that was received`;
     return source.role === 'master' ? gap(`${less}: it was set back, as if to an older copy of itself`) : { kind: 'wait', reason: less };
@@ -106,7 +107,9 @@ function stranger({ earlierEnd, earlierId, id }: SourceHistory, wanted: string):
   return `it has another history: its replication id is ${id}${before}, not ${wanted}`;
 }
 
-const tooLate = (wanted: number, from: number): string =>
-  `it keeps its writes from offset ${from} on only, and ${bytes(from - wanted)} before that are gone: raise repl-backlog-size`;
+function tooLate(wanted: number, { from, full }: NonNullable<SourceHistory['backlog']>): string {
+  const why = full ? 'raise repl-backlog-size' : 'it was restarted, or had no replica for longer than repl-backlog-ttl';
+  return `it keeps its writes from offset ${from} on only, and ${bytes(from - wanted)} before that are gone: ${why}`;
+}
 
 const bytes = (count: number): string => (count === 1 ? '1 byte' : `${count} bytes`);
