@@ -8,13 +8,13 @@ import { SyncError, SyncGap } from './errors.js';
 import { holdAgain } from './holds.js';
 import type { KeyName } from './fences.js';
 import { laneName } from './forget.js';
-import { targetMayPass } from './lane.js';
 import { LANES_FIELD, type LaneRecord, recordText } from './record.js';
 import type { Session } from './session.js';
 import { type RunRecord, SourceLane, type SourceLaneOptions } from './source-lane.js';
 import type { KeptCopy } from './spool/kept-copy.js';
 import { hasSpool, Spool } from './spool/spool.js';
 import type { LaneStatus } from './status.js';
+import { targetMayPass } from './target/detached.js';
 import { addFences, type LaneState, readRecords, recordSlot, replaceRecords } from './target/lane-records.js';
 
 /** What a record says of a place in the stream. */

@@ -11,7 +11,7 @@ import type { Lanes } from './lanes.js';
 import type { Session } from './session.js';
 import { SlotKeeper } from './slot-keeper.js';
 import type { SourceLane } from './source-lane.js';
-import { Detached } from './target/change-writer.js';
+import { Detached } from './target/detached.js';
 import { removeLane } from './target/lane-records.js';
 
 /** Milliseconds between two looks at the slots of a cluster. */

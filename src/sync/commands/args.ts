@@ -142,3 +142,16 @@ class CommandWriter {
 
 /** One for all: commands are written one at a time. */
 export const writer = new CommandWriter();
+
+/** A command from its arguments. */
+export function commandOf(args: readonly Uint8Array[]): StreamCommand {
+  const starts = new Int32Array(args.length);
+  const ends = new Int32Array(args.length);
+  let at = 0;
+  args.forEach((arg, i) => {
+    starts[i] = at;
+    at += arg.length;
+    ends[i] = at;
+  });
+  return { bytes: Buffer.concat(args), start: 0, end: at, args: args.length, starts, ends, offset: 0 };
+}

@@ -1,53 +1,30 @@
-import { formatText } from '../../bytes/text.js';
 import { keySlot } from '../../bytes/crc16.js';
+import { formatText } from '../../bytes/text.js';
 import { encodeCommand } from '../../redis/commands.js';
-import { reasonOf, ServerError } from '../../redis/errors.js';
-import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
-import { abortedBy, refusalOf, redirection } from '../../redis/refusals.js';
+import { refusalOf, redirection } from '../../redis/refusals.js';
 import type { Master, Servers } from '../../redis/servers.js';
-import { type Address, addressText } from '../../redis/url.js';
 import { Signal } from '../../redis/signal.js';
-import type { Fences, KeyName } from '../fences.js';
-import { commandsOfParts } from '../stream-parser.js';
-import { fenceField, fenceFields, type LaneRecord, LANES_FIELD, type RecordKeys, recordText, slotsText } from '../record.js';
+import type { KeyName } from '../fences.js';
+import { slotsText } from '../record.js';
+import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
+import { Detached, detachedBy } from './detached.js';
 import { labelOf, recordSlot } from './lane-records.js';
+import { MovingSlots } from './moving-slots.js';
+import { OwnCommands } from './own-commands.js';
+import { RecordCommands, type RecordCommandsOptions } from './record-commands.js';
+import { Replicas } from './replicas.js';
 import { TargetConnection } from './target-connection.js';
 
-/** The target cannot go on with what was sent: everything that is not certain has to be looked at again. */
-export class Detached extends Error {
-  override readonly name = 'Detached';
-
-  constructor(
-    /** `host:port`. */
-    readonly server: string,
-    readonly reason: string,
-    /** An error that does not pass by itself. */
-    readonly final = false,
-  ) {
-    super(`${server}: ${reason}`);
-  }
-}
-
-export interface ChangeWriterOptions {
+export interface ChangeWriterOptions extends RecordCommandsOptions {
   readonly servers: Servers;
-  readonly lane: number;
-  readonly keys: RecordKeys;
   /** Database of the records. */
   readonly recordDb: number;
-  /** Writes are sent in transactions that set the position, which only a single server can. */
-  readonly transactions: boolean;
   /** Whether replicas of the target have to confirm. */
   readonly confirm: boolean;
   /** Milliseconds without a reply that is due. */
   readonly patience: number;
-  /** While keys are wanted, commands of the stream are left out for them: that may not count as done. */
-  readonly fences: Pick<Fences, 'all' | 'takeUnrecorded' | 'wanted'>;
-  /** Generation and name of the run. */
-  readonly run: string;
   /** Slots that are on their way to another master. */
   readonly moving: ReadonlySet<number>;
-  /** The rest of the record. */
-  readonly record: (place: RecordPlace) => Omit<LaneRecord, 'slots'>;
   /** A command was refused: its keys have to be fetched. Nothing counts as certain until `settled` is called. */
   readonly onRefused: (args: readonly Uint8Array[], db: number, error: string) => void;
   readonly onCertain: (offset: number) => void;
@@ -55,9 +32,6 @@ export interface ChangeWriterOptions {
   /** Nothing more can be sent, as the next call says. */
   readonly onBroken: () => void;
 }
-
-/** What changes of a record. */
-export type RecordPlace = Pick<LaneRecord, 'certain' | 'db' | 'sent'>;
 
 /** Commands and bytes of a transaction at most. */
 const MOST_COMMANDS = 1000;
@@ -69,17 +43,10 @@ const MOST_UNCERTAIN = 20_000;
 /** Bytes that `sent` is put ahead, and what is left of them when it is put ahead again. */
 const AHEAD = 512 << 10;
 const AHEAD_LEFT = 256 << 10;
-/** Sent between two WAITs, at most. */
-const WAIT_BYTES = 1 << 20;
-const WAIT_COMMANDS = 5000;
-/** Milliseconds between two records, and for replicas to confirm. */
+/** Milliseconds between two records. */
 const RECORD_EVERY = 100;
-const REPLICA_PATIENCE = 1000;
-/** Keys of one HSET or HDEL of fences. */
-const FENCES_AT_ONCE = 500;
 
 const MULTI = encodeCommand(['MULTI']);
-const ASKING = encodeCommand(['ASKING']);
 
 /** A place in the stream: everything before it was sent when the connections had sent this many batches. */
 interface Mark {
@@ -101,10 +68,6 @@ export class ChangeWriter {
   private readonly connections: TargetConnection[];
   /** By slot: the index of its connection, -1 for none; undefined for a single server. As of when the writer was attached. */
   private readonly owners: Int16Array | undefined;
-  /** The slot of the records of each master; -1 for a single server. */
-  private readonly places: readonly number[];
-  /** The slots of each master, for its record. */
-  private readonly slots: readonly string[];
   private readonly change = new Signal();
   private marks: Mark[] = [];
   /** The end of the last unit that was put. */
@@ -127,10 +90,10 @@ export class ChangeWriter {
   /** Refused commands whose keys are not fetched yet. */
   private unsettled = 0;
   private timer: NodeJS.Timeout | undefined;
-  private readonly waits = new Set<TargetConnection>();
-  /** Slots that are on their way to another master, and connections to masters that had no slot when the writer was attached. */
-  private readonly moving = new Set<number>();
-  private readonly others = new Map<string, TargetConnection>();
+  private readonly records: RecordCommands;
+  private readonly own: OwnCommands;
+  private readonly replicas: Replicas;
+  private readonly moving: MovingSlots;
 
   private constructor(
     private readonly options: ChangeWriterOptions,
@@ -141,11 +104,17 @@ export class ChangeWriter {
     this.recorded = this.kept = this.durable = from.offset;
     this.certainDb = this.db = from.db;
     if (options.transactions) this.doubtTo = from.sent;
-    const { servers } = options;
+    const { confirm, onNote, recordDb, servers } = options;
     this.owners = servers.owners;
-    this.places = servers.masters.map((_, index) => recordSlot(servers, index, options.moving));
-    this.slots = servers.masters.map(({ name }) => (servers.clustered ? slotsText(servers.rangesOfMaster(name)) : ''));
-    this.connections = servers.masters.map((master) => this.connectionTo(master));
+    const places = servers.masters.map((_, index) => recordSlot(servers, index, options.moving));
+    const slots = servers.masters.map(({ name }) => (servers.clustered ? slotsText(servers.rangesOfMaster(name)) : ''));
+    this.records = new RecordCommands(options, places, slots);
+    const connectionTo = (master: Master): TargetConnection => this.connectionTo(master);
+    const connections = (this.connections = servers.masters.map(connectionTo));
+    const parts = { servers, connections, onNote, breakOff: (reason: Detached) => this.breakOff(reason) };
+    const own = (this.own = new OwnCommands({ ...parts, recordDb, broken: () => this.broken }));
+    this.replicas = new Replicas({ ...parts, answered: () => this.answered() });
+    this.moving = new MovingSlots({ ...parts, own, confirm, connectionTo });
   }
 
   /** Connects to all masters. Throws Detached. */
@@ -186,7 +155,7 @@ export class ChangeWriter {
     const { masters } = this.options.servers;
     return this.connections.flatMap(({ name }, index) => {
       const master = masters.find((one) => one.name === name);
-      return master === undefined ? [] : [{ master, slot: this.places[index] }];
+      return master === undefined ? [] : [{ master, slot: this.records.places[index] }];
     });
   }
 
@@ -257,32 +226,19 @@ export class ChangeWriter {
     const { db, offset, put, recorded } = this;
     this.marks.push({ offset, db, commands: put, batches: connections.map(({ sent }) => sent), recorded });
     this.advance();
-    this.confirmIfDue();
+    this.replicas.confirmIfDue();
   }
 
   private flushTransaction(connection: TargetConnection): void {
     if (connection.open.commands === 0) return;
-    const { keys, lane, recordDb } = this.options;
-    const name = keys.records(-1);
-    const { certain, certainDb, doubtTo, offset } = this;
-    const record = this.options.record({ certain, db: certainDb, sent: Math.max(offset, doubtTo) });
+    const { recordDb } = this.options;
+    const { certain, certainDb, doubtTo, offset, records } = this;
+    const record = records.record(0, { certain, db: certainDb, sent: Math.max(offset, doubtTo) });
     this.recorded = certain;
     const selects = connection.db === recordDb ? [] : [['SELECT', `${recordDb}`]];
-    const after = [
-      ...selects,
-      ...this.newFences(offset),
-      ['HSET', name, `${lane}`, recordText({ ...record, slots: '' })],
-      ['EXEC'],
-    ].map(encodeCommand);
+    const after = [...selects, ...records.newFences(offset), record, ['EXEC']].map(encodeCommand);
     connection.db = recordDb;
     connection.flush(MULTI, Buffer.concat(after), after.length + 1);
-  }
-
-  /** On a single server, what is certain may be beyond commands whose keys are yet to be fetched: its fences say so. */
-  private newFences(offset: number): (string | Uint8Array)[][] {
-    const { fences, keys, lane, transactions } = this.options;
-    const wanted = transactions ? fences.takeUnrecorded() : [];
-    return wanted.length === 0 ? [] : [['HSET', keys.fences(-1), ...fenceFields(lane, wanted.map((key) => ({ ...key, offset })))]];
   }
 
   /** Waits, if it has to, until commands up to this offset may be sent. Throws Detached. */
@@ -320,8 +276,10 @@ export class ChangeWriter {
     this.asked = Math.max(this.asked, sent, this.doubtTo);
     const place = { certain, db, sent: this.asked };
     this.recorded = certain;
-    const fences = this.newFences(certain);
-    await this.everywhere((connection, index) => this.own(connection, recordDb, [...fences, this.recordCommand(index, place)]));
+    const fences = this.records.newFences(certain);
+    await this.own.everywhere((connection, index) =>
+      this.own.send(connection, recordDb, [...fences, this.records.record(index, place)]),
+    );
     this.kept = Math.max(this.kept, certain);
     this.allowed = Math.max(this.allowed, place.sent);
     this.change.fire();
@@ -329,66 +287,23 @@ export class ChangeWriter {
 
   /** Tells all masters which slots belong to which lane. Throws Detached. */
   async writeSlots(text: string): Promise<void> {
-    const { keys, recordDb } = this.options;
-    const command = (index: number): string[] => ['HSET', keys.records(this.places[index]), LANES_FIELD, text];
-    await this.everywhere((connection, index) => this.own(connection, recordDb, [command(index)]));
-  }
-
-  /**
-   * Sends commands of our own, for one database, and waits for their answer. That of the records is selected afterwards: each transaction
-   * begins and ends there, so that one that is refused does not shift the ones after it to another database. Throws Detached.
-   */
-  async own(connection: TargetConnection, db: number, commands: readonly (readonly (string | Uint8Array)[])[]): Promise<number> {
     const { recordDb } = this.options;
-    const before = connection.db === db ? [] : [['SELECT', `${db}`]];
-    const after = db === recordDb ? [] : [['SELECT', `${recordDb}`]];
-    connection.db = recordDb;
-    const { error, integer } = await this.guarded(connection, connection.askAll([...before, ...commands, ...after]));
-    if (error !== undefined) throw this.breakOff(detachedBy(connection.name, error));
-    return integer;
-  }
-
-  private async select(connection: TargetConnection, db: number): Promise<void> {
-    connection.db = db;
-    const { error } = await this.guarded(connection, connection.ask('SELECT', `${db}`));
-    if (error !== undefined) throw this.breakOff(detachedBy(connection.name, error));
-  }
-
-  private async guarded<T>(connection: TargetConnection, asked: Promise<T>): Promise<T> {
-    try {
-      return await asked;
-    } catch (cause) {
-      throw this.broken ?? detachedBy(connection.name, reasonOf(cause));
-    }
-  }
-
-  private async everywhere(work: (connection: TargetConnection, index: number) => Promise<unknown>): Promise<void> {
-    const results = await Promise.allSettled(this.connections.map(work));
-    const failed = results.find((result): result is PromiseRejectedResult => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason as Error;
+    await this.own.everywhere((connection, index) => this.own.send(connection, recordDb, [this.records.lanes(index, text)]));
   }
 
   /**
    * Records that keys of a master may have the values that the source had at these offsets, which are beyond what was sent. It is
    * answered when this resolves. `lane`: whose offsets they are.
    */
-  async fence(owner: number, keys: readonly (KeyName & { readonly offset: number })[], lane = this.options.lane): Promise<void> {
-    const { keys: names, recordDb } = this.options;
-    const connection = this.connections[owner];
-    const name = names.fences(this.places[owner]);
-    for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
-      await this.own(connection, recordDb, [['HSET', name, ...fenceFields(lane, keys.slice(at, at + FENCES_AT_ONCE))]]);
-    }
+  async fence(owner: number, keys: readonly (KeyName & { readonly offset: number })[], lane?: number): Promise<void> {
+    const { recordDb } = this.options;
+    for (const command of this.records.fences(owner, keys, lane)) await this.own.send(this.connections[owner], recordDb, [command]);
   }
 
   /** Removes fences that the stream has passed. */
   async unfence(owner: number, keys: readonly KeyName[]): Promise<void> {
-    const { keys: names, lane, recordDb } = this.options;
-    const name = names.fences(this.places[owner]);
-    for (let at = 0; at < keys.length; at += FENCES_AT_ONCE) {
-      const fields = keys.slice(at, at + FENCES_AT_ONCE).map(({ db, key }) => fenceField(lane, db, key));
-      await this.own(this.connections[owner], recordDb, [['HDEL', name, ...fields]]);
-    }
+    const { recordDb } = this.options;
+    for (const command of this.records.noFences(owner, keys)) await this.own.send(this.connections[owner], recordDb, [command]);
   }
 
   /** Before a unit that ends at this offset is applied in parts: it is in doubt until it is certain. */
@@ -401,18 +316,7 @@ export class ChangeWriter {
   /** Runs a command on every master, with everything before it answered. Returns what errors it was answered with. Throws Detached. */
   async alone(db: number, command: Uint8Array | readonly Uint8Array[]): Promise<string[]> {
     await this.drained();
-    const errors: string[] = [];
-    await this.everywhere(async (connection) => {
-      const { recordDb } = this.options;
-      if (connection.db !== db) await this.select(connection, db);
-      const { error } = await this.guarded(
-        connection,
-        connection.askParts([command instanceof Uint8Array ? command : encodeCommand(command)]),
-      );
-      if (error !== undefined) errors.push(error);
-      if (connection.db !== recordDb) await this.select(connection, recordDb);
-    });
-    return errors;
+    return this.own.alone(db, command);
   }
 
   /** Sends a command whose answer does not matter. */
@@ -424,18 +328,7 @@ export class ChangeWriter {
   async deleteKeys(owner: number, db: number, keys: readonly Uint8Array[]): Promise<void> {
     // in a cluster, keys of different slots cannot be in one command
     const commands = this.sharded ? keys.map((key) => ['DEL', key]) : [['DEL', ...keys]];
-    await this.own(this.connections[owner], db, commands);
-  }
-
-  /** All fences, where the keys that hold them were deleted: those of keys in other databases stand. */
-  private allFences(offset: number): (string | Uint8Array)[][] {
-    const { fences, keys, lane, transactions } = this.options;
-    const all = transactions ? fences.all(offset) : [];
-    const commands: (string | Uint8Array)[][] = [];
-    for (let at = 0; at < all.length; at += FENCES_AT_ONCE) {
-      commands.push(['HSET', keys.fences(-1), ...fenceFields(lane, all.slice(at, at + FENCES_AT_ONCE))]);
-    }
-    return commands;
+    await this.own.send(this.connections[owner], db, commands);
   }
 
   /** FLUSHALL or FLUSHDB on every master, which keep their records. */
@@ -451,14 +344,14 @@ export class ChangeWriter {
     const isPlace = !stream.inUnit && this.unsettled === 0;
     const inside = { certain, db: certainDb, sent: Math.max(offset, doubtTo, allowed) };
     const place = isPlace ? { certain: offset, db: stream.db, sent: offset } : inside;
-    const fences = this.allFences(offset);
-    await this.everywhere((connection, index) =>
-      this.own(connection, db, [
+    const fences = this.records.allFences(offset);
+    await this.own.everywhere((connection, index) =>
+      this.own.send(connection, db, [
         ['MULTI'],
         [kind.toUpperCase()],
         ...(db === recordDb ? [] : [['SELECT', `${recordDb}`]]),
         ...fences,
-        this.newRecordCommand(index, place),
+        this.records.newRecord(index, place),
         ...(db === recordDb ? [] : [['SELECT', `${db}`]]),
         ['EXEC'],
       ]),
@@ -479,7 +372,7 @@ export class ChangeWriter {
     const { keys, recordDb } = this.options;
     const away = first === recordDb ? second : second === recordDb ? first : undefined;
     const names = [keys.records(-1), keys.fences(-1)];
-    await this.own(this.connections[0], recordDb, [
+    await this.own.send(this.connections[0], recordDb, [
       ['MULTI'],
       ['SWAPDB', `${first}`, `${second}`],
       ...(away === undefined
@@ -489,23 +382,11 @@ export class ChangeWriter {
             ['DEL', ...names],
             ['SELECT', `${recordDb}`],
           ]),
-      this.newRecordCommand(0, { certain: offset, db, sent: offset }),
-      ...this.allFences(offset),
+      this.records.newRecord(0, { certain: offset, db, sent: offset }),
+      ...this.records.allFences(offset),
       ['EXEC'],
     ]);
     this.goTo(offset, db);
-  }
-
-  /** The same where there is no record any more. */
-  private newRecordCommand(index: number, place: RecordPlace): string[] {
-    const { lane, run } = this.options;
-    return [...this.recordCommand(index, place), `${lane}:run`, run];
-  }
-
-  private recordCommand(index: number, place: RecordPlace): string[] {
-    const { keys, lane } = this.options;
-    const record = recordText({ ...this.options.record(place), slots: this.slots[index] });
-    return ['HSET', keys.records(this.places[index]), `${lane}`, record];
   }
 
   /** Waits, if it has to, until more may be sent. Throws Detached. */
@@ -522,7 +403,7 @@ export class ChangeWriter {
   private async untilRoom(): Promise<void> {
     // what was refused counts as done when the caller has seen to it
     while (this.full && this.unsettled === 0) {
-      this.confirmIfDue(true);
+      this.replicas.confirmIfDue(true);
       await this.wait();
     }
   }
@@ -549,7 +430,7 @@ export class ChangeWriter {
   async untilCertain(): Promise<void> {
     this.flush();
     while (this.certain < this.offset) {
-      this.confirmIfDue(true);
+      this.replicas.confirmIfDue(true);
       await this.wait();
     }
   }
@@ -590,7 +471,7 @@ export class ChangeWriter {
     const { transactions } = this.options;
     const ours = args.length > 1 && Buffer.from(args[1]).toString('latin1').startsWith(this.options.keys.prefix);
     const moves = !transactions && (refusal === 'ask' || error.startsWith('TRYAGAIN'));
-    if (moves) this.learnMove(connection, error);
+    if (moves) this.moving.learn(connection, error);
     if (!transactions && isNamed(args, 'exec') && (moves || error.startsWith('EXECABORT'))) {
       for (const at of batch.unitBefore(index)) this.tellRefused(batch.commandAt(at), error);
       return;
@@ -617,56 +498,15 @@ export class ChangeWriter {
     this.options.onRefused(args, db, error);
   }
 
-  /** A slot is on its way to another master: each key is at one of them, and new ones are at that one. */
-  private learnMove(connection: TargetConnection, error: string): void {
-    const to = this.options.servers.redirected(connection.name, error);
-    if (to === undefined || this.moving.has(to.slot)) return;
-    this.moving.add(to.slot);
-    this.options.onNote(`${connection.name} gives slot ${to.slot} to ${addressText(to)}: meanwhile, its keys are fetched from the source`);
-  }
-
   /** Whether the slot of a key is on its way to another master, so that a value is to be sent with `sendMoving`. */
   isMoving(key: Uint8Array): boolean {
-    return this.moving.size > 0 && this.moving.has(keySlot(key));
+    return this.moving.has(key);
   }
 
   /** Sends the commands that set a key to the master that has it. It is done when this resolves. Throws Detached. */
   async sendMoving(owner: number, pieces: readonly Uint8Array[]): Promise<void> {
     await this.drained(); // what was sent to the owner is done, or was refused
-    const connection = this.connections[owner];
-    const commands = commandsOf(pieces);
-    const { error } = await this.guarded(connection, connection.askParts(commands));
-    if (error === undefined) return;
-    const to = refusalOf(error) === 'ask' ? this.options.servers.redirected(connection.name, error) : undefined;
-    if (to === undefined) throw this.breakOff(detachedBy(connection.name, error));
-    const other = await this.newOwner(to);
-    const asked = await this.guarded(other, other.askParts(commands.flatMap((command) => [ASKING, command])));
-    if (asked.error !== undefined) throw this.breakOff(detachedBy(other.name, asked.error));
-    if (!this.connections.includes(other)) await this.confirmed(other, to);
-  }
-
-  /** The connection to a master that takes over a slot; it may have had none so far. */
-  private async newOwner(to: Address): Promise<TargetConnection> {
-    const name = addressText(to);
-    const known = this.connections.find((connection) => connection.name === name) ?? this.others.get(name);
-    if (known !== undefined) return known;
-    const made = this.connectionTo({ name, address: to, id: '', replicas: 0, replicaIds: [] });
-    this.others.set(name, made);
-    await this.guarded(made, made.connect());
-    return made;
-  }
-
-  /** Waits for the replicas of a master that has no slots yet. */
-  private async confirmed(connection: TargetConnection, address: Address): Promise<void> {
-    const { confirm, servers } = this.options;
-    for (let is = !confirm; !is;) {
-      const { replicas } = await this.guarded(
-        connection,
-        servers.clientTo(address).then((client) => servers.infoOf(client)),
-      );
-      const { error, integer } = await this.guarded(connection, connection.ask('WAIT', `${replicas}`, `${REPLICA_PATIENCE}`));
-      is = error !== undefined || integer >= replicas;
-    }
+    await this.moving.send(this.connections[owner], pieces);
   }
 
   /** Nothing more is sent; whoever waits gets the reason, which is returned. */
@@ -680,7 +520,7 @@ export class ChangeWriter {
   /** Keeps the records near to what is certain, and asks replicas to confirm. */
   private tick(): void {
     if (this.broken !== undefined) return;
-    this.confirmIfDue(true);
+    this.replicas.confirmIfDue(true);
     if (this.options.transactions) {
       this.recordIdle();
       return;
@@ -698,69 +538,12 @@ export class ChangeWriter {
     if (isIdle && this.recorded < offset && this.doubtTo <= offset) void this.writeRecord(offset, db, offset).catch(() => undefined);
   }
 
-  private confirmIfDue(now = false): void {
-    for (const connection of this.connections) {
-      const due = now ? connection.confirmed < connection.sent : isDue(connection);
-      if (connection.replicas > 0 && due && !this.waits.has(connection)) void this.confirm(connection);
-    }
-  }
-
-  private async confirm(connection: TargetConnection): Promise<void> {
-    const number = connection.sent;
-    this.waits.add(connection);
-    connection.unconfirmedBytes = connection.unconfirmedCommands = 0;
-    try {
-      const { error, integer } = await connection.ask('WAIT', `${connection.replicas}`, `${REPLICA_PATIENCE}`);
-      if (error !== undefined) {
-        this.options.onNote(`${connection.name} refuses WAIT (${error}): writes count as done without its replicas`);
-        connection.replicas = 0;
-      } else if (integer >= connection.replicas) {
-        connection.confirmed = number;
-      } else await this.fewer(connection, integer);
-      this.answered();
-    } catch (error) {
-      // a connection that is lost is told elsewhere
-      if (error instanceof ServerError && error.code === 'REFUSED') this.breakOff(detachedBy(connection.name, error.reason));
-    } finally {
-      this.waits.delete(connection);
-    }
-  }
-
-  /** Replicas that are no longer connected do not count. */
-  private async fewer(connection: TargetConnection, confirmed: number): Promise<void> {
-    const { servers } = this.options;
-    const master = servers.masters.find(({ name }) => name === connection.name);
-    if (master === undefined) return;
-    const { replicas } = await servers.ask(master, (client) => servers.infoOf(client));
-    if (replicas >= connection.replicas) return;
-    const names = replicas === 1 ? 'one replica' : `${replicas} replicas`;
-    this.options.onNote(`${connection.name} has ${names} now, and ${confirmed} confirmed in time`);
-    connection.replicas = replicas;
-  }
-
   /** Ends; what was sent may be applied all the same. */
   close(): void {
     clearInterval(this.timer);
     this.broken ??= new Detached(this.connections[0].name, 'closed');
     this.change.fire();
-    for (const connection of [...this.connections, ...this.others.values()]) connection.close();
+    for (const connection of this.connections) connection.close();
+    this.moving.close();
   }
 }
-
-/** The bytes of each command. */
-const commandsOf = (pieces: readonly Uint8Array[]): Uint8Array[] =>
-  Array.from(commandsOfParts(pieces), ({ bytes, end, start }) => bytes.slice(start, end));
-
-const isDue = ({ unconfirmedBytes, unconfirmedCommands }: TargetConnection): boolean =>
-  unconfirmedBytes >= WAIT_BYTES || unconfirmedCommands >= WAIT_COMMANDS;
-
-/** Errors that do not pass by themselves end the run. */
-export function detachedBy(server: string, error: string): Detached {
-  const reason = abortedBy(error);
-  return new Detached(server, isFinal(reason) ? reason : error, isFinal(reason));
-}
-
-const isFinal = (error: string): boolean => /^(?:NOPERM|NOAUTH|WRONGPASS|DENIED)/.test(error);
-
-/** Whether a server may take what it has refused some time later: it is loading, out of memory, or about to be another's replica. */
-export const passes = (error: string): boolean => !isFinal(error) && refusalOf(error) !== 'refused' && !/^-?ERR/.test(error);

@@ -11,7 +11,7 @@ import type { Work } from '../../restore/delivery.js';
 import { type LargeDelivery, LargeRestore } from '../../restore/large-restore.js';
 import type { Target } from '../../values/targets.js';
 import type { WrittenLarge } from '../source/write-fetched.js';
-import { Detached, detachedBy } from './change-writer.js';
+import { Detached, detachedBy } from './detached.js';
 
 export interface LargeWriterOptions {
   readonly servers: Servers;

@@ -10,7 +10,7 @@ import { Signal } from '../../redis/signal.js';
 import { type Address, addressText } from '../../redis/url.js';
 import { Waiting } from '../../redis/waiting.js';
 import { ChangeBatch } from '../target/change-batch.js';
-import { passes } from '../target/change-writer.js';
+import { passes } from '../target/detached.js';
 
 /** Commands that give a key of the target its value. */
 export interface TargetKey {
