@@ -45,12 +45,14 @@ test('a source is not paused in vain: what speaks against it is named before', a
 
 test('a pause that is shorter than a round is not tried', async () => {
   const [source, target] = [await started(), await started()];
-  await source.client.call('DEBUG', 'POPULATE', '1000');
-  const run = new SyncRun(source.url, target.url, byScan(source, { pauseSource: 1 }));
+  const proxy = await DelayProxy.start(source.port, 20);
+  const access = { url: parseServerUrl(proxy.url) };
+  const run = new SyncRun(proxy.url, target.url, byScan(source, { source: { access, via: 'scan' }, pauseSource: 20 }));
   await until('it says so', () => run.notes.some((text) => text.startsWith('the source is not paused')));
   expect(run.notes.join('\n')).toMatch(/a round takes \d+\.\d s, which is longer than the pause of 0\.0 s/);
   expect(await callsOf(source, 'client\\|pause')).toBe(0);
   expect((await run.stop()).caughtUp).toBe(true);
+  await proxy.stop();
 });
 
 test('a write in the pause that nothing tells of is noticed', async () => {

@@ -3,7 +3,7 @@ import { ConnectionLost, mayPass, ServerError } from '../../redis/errors.js';
 import type { Servers } from '../../redis/servers.js';
 import { Waiting } from '../../redis/waiting.js';
 import type { WrittenLarge } from '../source/write-fetched.js';
-import { Detached } from '../target/change-writer.js';
+import { Detached } from '../target/detached.js';
 import { LargeWriter, type LargeWriterOptions } from '../target/large-writer.js';
 
 export interface LargeKeysOptions<T> extends Pick<LargeWriterOptions, 'codec' | 'label' | 'maxPayload' | 'signal' | 'stillOwn' | 'target'> {
