@@ -17,14 +17,16 @@ import { restore, type RestoreOptions, type RestoreSummary } from './restore.js'
 export class FullCopy {
   private recorded = false;
 
+  /** `agreed`: what is about to be done was agreed to before, by another attempt. */
   constructor(
     private readonly session: Session,
     private readonly lanes: Lanes,
     private readonly masters: Masters | undefined,
+    private readonly agreed = false,
   ) {}
 
-  /** `states`: those of an earlier run, of which the target has keys; `agreed`: what is about to be done was agreed to before. */
-  async run(states: ReadonlyMap<number, LaneState>, agreed = false): Promise<RestoreSummary> {
+  /** `states`: those of an earlier run, of which the target has keys. */
+  async run(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
     const { lanes, session } = this;
     const { dry, facts, hold, keys, options, positions, servers, signal } = session;
     const { conflict, filter = {}, flush, group, onPlan } = options;
@@ -42,7 +44,7 @@ export class FullCopy {
       except: exceptOf(session),
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
       onPlan: !dry
-        ? agreed
+        ? this.agreed
           ? undefined
           : onPlan
         : async (plan) => {
@@ -66,7 +68,7 @@ export class FullCopy {
     if (!session.dry) await Promise.all([...followers.values()].map((follower) => follower.prepare()));
     const live: LiveOptions = {
       ...session.options.source,
-      via: 'replication',
+      ...{ via: 'replication', reached: this.agreed ? session.source : undefined },
       onPosition: async (shard, position) => {
         await this.record();
         await followers.get(shard)?.onPosition(position);

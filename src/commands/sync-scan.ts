@@ -214,7 +214,7 @@ export class ScanSync {
       except: exceptOf(session),
       filter: { ...filter, notPrefix: [...(filter.notPrefix ?? []), ...positions.prefixes] },
       connectionName: labelOf(`${keys.prefix}${keys.id}:copy`),
-      live: new Map([[sources[0], { ...source, via: 'scan' }]]),
+      live: new Map([[sources[0], { ...source, via: 'scan', reached: this.scans > 0 ? this.source : undefined }]]),
       onServer: (facts) => options.onServer?.({ ...facts, refused: this.source.facts.refused }),
     };
   }
@@ -239,16 +239,22 @@ export class ScanSync {
     options.onAgain?.();
     const quiet = { onPlan: undefined, onHead: undefined, onServer: undefined, rejects: undefined };
     for (;;) {
-      const restored = await this.copy({ ...this.terms('replace', false), ...quiet });
+      const restored = await this.copy({ ...this.terms('replace', false), ...quiet }).catch((error: unknown) => {
+        if (!mayPass(error)) throw error;
+        return error; // one of both is not reached
+      });
       session.signal.throwIfAborted();
       session.assertWell();
-      this.rejected = restored.total.rejected + restored.told;
-      if (endedWell(restored)) break;
-      const [error = restored.failure] = restored.errors;
-      if (restored.declined || (error !== undefined && !mayPass(error) && !('code' in error && error.code === 'SOURCE_LOST'))) {
-        throw error ?? new SyncError(this.source.facts.name, 'its keys cannot be read again');
+      if (restored instanceof Error) waiting.tell(restored.message);
+      else {
+        this.rejected = restored.total.rejected + restored.told;
+        if (endedWell(restored)) break;
+        const [error = restored.failure] = restored.errors;
+        if (restored.declined || (error !== undefined && !mayPass(error) && !('code' in error && error.code === 'SOURCE_LOST'))) {
+          throw error ?? new SyncError(this.source.facts.name, 'its keys cannot be read again');
+        }
+        waiting.tell(reasonOf(error));
       }
-      waiting.tell(reasonOf(error));
       await delay(RETRY_EVERY, undefined, { signal: session.signal });
       await feed.connect();
       feed.doubt = undefined;

@@ -197,7 +197,7 @@ class Sync {
   private async copy(states: ReadonlyMap<number, LaneState>): Promise<RestoreSummary> {
     const { lanes, masters, options, session } = this;
     for (let attempt = 1; ; attempt++) {
-      const restored = await new FullCopy(session, lanes, masters).run(states, attempt > 1);
+      const restored = await new FullCopy(session, lanes, masters, attempt > 1).run(states);
       const [lost] = restored.errors;
       if (attempt === COPIES || !sourceLost(restored)) return restored;
       for (const lane of lanes.all) lane.unlink();

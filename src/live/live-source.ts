@@ -40,7 +40,7 @@ export class LiveSource {
    * Reaches the servers and chooses the way to read them. `before`: the same source, reached before: its servers may take a while to come
    * back, and any node of its cluster will do. Throws ServerError and the reason of the signal.
    */
-  static async open(name: string, options: LiveOptions, before?: LiveSource): Promise<LiveSource> {
+  static async open(name: string, options: LiveOptions, before: LiveOptions['reached'] = options.reached): Promise<LiveSource> {
     const { onEvent, retryFor = RETRY_FOR, signal } = options;
     const waiting = new Waiting(retryFor, onEvent);
     const nodes = before?.servers.clustered === true ? before.servers.nodes : [];

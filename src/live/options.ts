@@ -1,6 +1,7 @@
 import type { Input } from '../io/input.js';
 import type { OpenOptions } from '../pipeline/run.js';
 import type { Access } from '../redis/connect.js';
+import type { Servers } from '../redis/servers.js';
 import type { FilterOptions } from '../values/filters.js';
 import type { CopyPosition, ExactPosition } from './copy-position.js';
 
@@ -20,6 +21,8 @@ export interface LiveOptions {
   readonly preferReplica?: boolean | undefined;
   /** The name of PSYNC on servers that renamed it; by `host:port` where each node has its own. */
   readonly psyncCommand?: string | ReadonlyMap<string, string> | undefined;
+  /** The same source, reached before: its servers may take a while to come back, and any node of its cluster will do. */
+  readonly reached?: { readonly servers: Servers } | undefined;
   /** Milliseconds to retry a server that is lost, loading or not ready (default 60,000). */
   readonly retryFor?: number | undefined;
   /** Keys that pass; applied to what comes out anyway, so a reader may leave out what it can tell early. */

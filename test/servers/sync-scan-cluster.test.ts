@@ -20,7 +20,7 @@ const byScan = (source: string, target: string): SyncRun =>
   });
 
 const follows = (run: SyncRun): Promise<void> =>
-  until('the sync follows', () => Promise.resolve(run.status?.phase === 'changes'), 60_000);
+  run.until('it follows', () => run.status?.phase === 'changes', 60_000);
 
 describe('a cluster that is read by scan', { timeout: 600_000 }, () => {
   let source: TestCluster;
@@ -104,7 +104,7 @@ describe('a cluster that is read by scan', { timeout: 600_000 }, () => {
       await failOver(source, victim);
       await delay(300);
       await writer.stop();
-      await until('all keys were read again', () => Promise.resolve((run.status?.told?.scans ?? 0) > round));
+      await run.until('all keys were read again', () => (run.status?.told?.scans ?? 0) > round);
     }
     await converges(run);
   });

@@ -51,18 +51,26 @@ export class SyncRun {
     );
   }
 
-  /** Until changes are applied. Throws what the run ends with before. */
-  async follows(): Promise<void> {
-    const over = new AbortController();
+  /** Until changes are applied. */
+  follows(): Promise<void> {
+    const attached = (): boolean => this.status?.lanes.every((lane) => lane.attached) === true;
+    return this.until('it follows', () => this.status?.phase === 'changes' && attached());
+  }
+
+  /** Looks again and again until it is so. Throws what the run ends with before, and what it has told. */
+  async until(what: string, test: () => boolean, patience?: number): Promise<void> {
+    let over = false;
+    const told = (): string => inspect({ status: this.status, events: this.events, notes: this.notes, problems: this.problems }, { depth: 6 });
     const ended = this.done.then(({ restored, ...summary }) => {
-      const why = { ...summary, lanes: undefined, problems: this.problems, restored: restored && { ...restored, rows: undefined, plan: undefined } };
-      throw new Error(`the sync has ended before it followed: ${inspect(why, { depth: 5 })}`);
+      const why = { ...summary, lanes: undefined, restored: restored && { ...restored, rows: undefined, plan: undefined } };
+      throw new Error(`the sync has ended before ${what}: ${inspect(why, { depth: 5 })} ${told()}`);
     });
-    const follows = (): boolean => over.signal.aborted || (this.status?.phase === 'changes' && this.status.lanes.every((lane) => lane.attached));
     try {
-      await Promise.race([until('the sync follows', follows), ended]);
+      await Promise.race([until(`${what} (a sync)`, () => over || test(), patience), ended]);
+    } catch (error) {
+      throw error instanceof Error && error.message.startsWith('given up') ? new Error(`${error.message}: ${told()}`) : error;
     } finally {
-      over.abort();
+      over = true;
     }
   }
 
