@@ -16,6 +16,7 @@ import { printable, word } from './printable.js';
 import { checkRestore } from './restore-check.js';
 import { agreedTo, closingLines, restoredAny, restoreFields, restoreWarnings } from './restore-text.js';
 import { type Listeners, RunCommand, type Task } from './run-command.js';
+import { PASSWORD_SHOWS } from './server-access.js';
 import { serverErrorLine } from './server-errors.js';
 
 export const RESTORE = command<'restore'>({
@@ -65,7 +66,7 @@ async function runRestore(invocation: Invocation<'restore'>): Promise<number> {
     command: 'restore',
     run: async (listeners: Listeners, say, { pause }) => {
       if (options.pass !== undefined && !options.quiet) {
-        say('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
+        say(PASSWORD_SHOWS);
       }
       const restored = await restore({
         ...checked,

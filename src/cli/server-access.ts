@@ -5,6 +5,10 @@ import { longName } from './options/option.js';
 import { printable } from './printable.js';
 import { UsageError } from './usage.js';
 
+/** Said where a password is an argument. */
+export const PASSWORD_SHOWS =
+  'warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.';
+
 /** Which of the servers an option is for, and how messages name it. */
 export interface Side {
   readonly name: 'the target' | 'the source';

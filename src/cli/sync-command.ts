@@ -12,6 +12,7 @@ import { countText, keysText } from './numbers.js';
 import { variablesLine } from './options/read.js';
 import { printable } from './printable.js';
 import { agreedTo, restoreWarnings } from './restore-text.js';
+import { PASSWORD_SHOWS } from './server-access.js';
 import { UsageError } from './usage.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
 import { canAsk, checkSyncs } from './sync-check.js';
@@ -166,7 +167,7 @@ class Course {
       if (!options.quiet) say(text);
     };
     if (options.pass !== undefined) {
-      talk('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
+      talk(PASSWORD_SHOWS);
     }
     for (const line of this.status?.lines ?? []) talk(line);
     const told = new Set<string>(); // sources described before they are read

@@ -66,8 +66,10 @@ export function sharedText({ db, examples, kept, keys, left }: SharedKeys): stri
   const named = examples.map((key) => keyText(formatText(key))).join(', ');
   const are = keys === 1 ? '1 key is' : `${countText(keys)} keys are`;
   const them = keys === 1 ? 'it' : 'them';
-  const where = `database ${db} of the target: ${are} in ${printable(kept)} and in ${printable(left)} (${named}${keys > examples.length ? ', …' : ''})`;
-  return `${where}: ${printable(left)} leaves ${them} to ${printable(kept)}. --db-map HOST:PORT/${db}:N keeps databases apart.`;
+  const rest = keys > examples.length ? ', …' : '';
+  const where = `database ${db} of the target: ${are} in ${printable(kept)} and in ${printable(left)}`;
+  const apart = `--db-map HOST:PORT/${db}:N keeps databases apart`;
+  return `${where} (${named}${rest}): ${printable(left)} leaves ${them} to ${printable(kept)}. ${apart}.`;
 }
 
 /** How several syncs stand, as one. */

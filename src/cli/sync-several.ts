@@ -14,6 +14,7 @@ import { variablesLine } from './options/read.js';
 import { keyText, printable } from './printable.js';
 import { restoreWarnings } from './restore-text.js';
 import { type Listeners, RunCommand, type Task, type Terminal } from './run-command.js';
+import { PASSWORD_SHOWS } from './server-access.js';
 import { canAsk } from './sync-check.js';
 import { closingOfSync, exitOfSync, failureText, isWhole, NO_COPY, syncFields } from './sync-ends.js';
 import { syncFailure } from './sync-errors.js';
@@ -95,7 +96,7 @@ class SeveralCourse {
       if (!options.quiet) say(text);
     };
     if (options.pass !== undefined) {
-      talk('warning: a password on the command line (-a) shows in the process list: set REDISCLI_AUTH, or use --password-file.');
+      talk(PASSWORD_SHOWS);
     }
     if (byVariable.size > 0 && !options.verbose) talk(variablesLine(byVariable, io.env));
     for (const line of this.place?.lines ?? []) talk(line);

@@ -28,8 +28,8 @@ export class RoundEnds implements LastWrites {
   constructor(private readonly options: RoundEndsOptions) {}
 
   /**
-   * Why a pause of so many milliseconds would be in vain; undefined if that cannot be told now. The first time, it does a round like those
-   * of the pause, and another one if that took too long.
+   * What would make a pause of so many milliseconds pointless; undefined if that is not known yet. The first time, it does a round like
+   * those of the pause, and another one if that took too long.
    */
   async obstacles(milliseconds: number): Promise<readonly string[] | undefined> {
     const { doubts, feed, problems, rounds } = this.options;

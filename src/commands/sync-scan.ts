@@ -314,7 +314,7 @@ export class ScanSync {
     }
   }
 
-  /** Whether the writers of the source would not wait in vain, as far as that can be known. Says so if they would. */
+  /** Whether pausing the source can work, as far as anyone can know. Says what prevents it if it cannot. */
   private async mayPause(milliseconds: number): Promise<boolean> {
     const { options, session } = this;
     const obstacles = await this.ends.obstacles(milliseconds);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { LiveSource } from '../live/live-source.js';
 import { ServerError } from '../redis/errors.js';
-import { Servers } from '../redis/servers.js';
+import type { Servers } from '../redis/servers.js';
 import { flushTarget, type Plan } from '../restore/plan.js';
 import { endedWell } from '../restore/summary.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
@@ -15,7 +15,7 @@ import { Notices, type NoticedKey } from '../sync/group/notices.js';
 import { type Origin, Origins, type SharedKey } from '../sync/group/origins.js';
 import { UsedDatabases } from '../sync/group/used-databases.js';
 import type { RecordKeys } from '../sync/record.js';
-import { keysOf } from '../sync/session.js';
+import { keysOf, targetOf } from '../sync/session.js';
 import { changeRecords, endConnections, type Records, readRecords } from '../sync/target/lane-records.js';
 import { type Meeting, meetings } from '../preflight/shared-keys.js';
 import type { Finding } from './preflight.js';
@@ -134,10 +134,6 @@ export async function forgetSeveral(given: readonly SyncOptions[]): Promise<{ re
   } finally {
     servers.close();
   }
-}
-
-function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
-  return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
 }
 
 class Several {

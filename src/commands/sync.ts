@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveFacts } from '../live/facts.js';
 import { LiveSource } from '../live/live-source.js';
 import { type ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
-import { Servers } from '../redis/servers.js';
+import type { Servers } from '../redis/servers.js';
 import { unlessAborted } from '../redis/unless-aborted.js';
 import { Waiting } from '../redis/waiting.js';
 import { targetFacts, type TargetFacts } from '../restore/target-facts.js';
@@ -12,7 +12,7 @@ import { forget } from '../sync/forget.js';
 import { release } from '../sync/holds.js';
 import { Lanes } from '../sync/lanes.js';
 import { Masters } from '../sync/masters.js';
-import { keysOf, Session } from '../sync/session.js';
+import { keysOf, Session, targetOf } from '../sync/session.js';
 import { checkSources, checkTarget } from '../sync/rights.js';
 import type { SyncStatus } from '../sync/status.js';
 import { DELETED } from '../sync/target/claim.js';
@@ -93,11 +93,6 @@ export async function forgetSync(options: SyncOptions): Promise<{ released: numb
 }
 
 const ofSource = (error: ConnectionLost | ServerError): boolean => error instanceof ServerError && error.readAs === 'source';
-
-/** Connects to the target. Throws ServerError. */
-function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
-  return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
-}
 
 /** Throws SyncError where options are given that mean nothing for the way in which the source is read. */
 function checkWay({ meaningless }: SyncOptions, { name, refused, way }: LiveFacts): void {

@@ -13,9 +13,9 @@ interface Use {
 }
 
 /**
- * Memory that sockets read to and that is used again once its owner has released it. Without it each read leaves a buffer behind, and V8
- * marks its whole heap whenever these have grown by some megabytes: that was a third of the CPU time of a sync at 600,000 writes a second.
- * What is never released is left to the garbage collector.
+ * Memory that sockets read into, reused once its owner has released it. Otherwise every read allocates a buffer, and V8 marks its whole
+ * heap each time they add up to a few megabytes: that took a third of the CPU time of a sync at 600,000 writes a second. The garbage
+ * collector takes what is never released.
  */
 export class ReadSlabs {
   private readonly free: ArrayBuffer[] = [];

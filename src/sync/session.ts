@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveSource } from '../live/live-source.js';
 import type { Shard } from '../live/shard.js';
 import { mayPass, reasonOf } from '../redis/errors.js';
-import type { Servers } from '../redis/servers.js';
+import { Servers } from '../redis/servers.js';
 import { addressText } from '../redis/url.js';
 import { filterInJson } from '../restore/checkpoint.js';
 import type { RestoreOptions } from '../restore/options.js';
@@ -183,6 +183,11 @@ export function exceptOf({ left, options: { group } }: Session): RestoreOptions[
     group.used.use(group.number, choice.target(db));
     return left.has(db, ...key);
   };
+}
+
+/** Connects to the target. Throws ServerError. */
+export function targetOf({ cluster, natMap, onEvent, sentinelLogin, target, tls, url }: SyncOptions): Promise<Servers> {
+  return Servers.open({ url, tls, sentinelLogin, natMap }, { cluster, versionKnown: target !== undefined, onEvent });
 }
 
 /** By the words that name source and target, so that the same command goes on, whichever servers are masters by then. */

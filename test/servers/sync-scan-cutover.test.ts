@@ -24,7 +24,7 @@ const callsOf = async ({ client }: RedisNode, command: string): Promise<number> 
 const givenUp = (run: SyncRun): Promise<void> =>
   until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
 
-test('a source is not paused in vain: what speaks against it is named before', async () => {
+test('a source is not paused for nothing: what prevents the cutover is named first', async () => {
   const [source, target] = [await started(), await started('--proto-max-bulk-len', '1mb')];
   await source.client.mset('a', '1', 'b', '2');
   let writing: Promise<unknown> | undefined;

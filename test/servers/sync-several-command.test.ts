@@ -1,25 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { rdbkit, type Result } from '../support/cli-support.js';
 import { Running } from '../support/processes.js';
-import { RedisNode } from '../support/redis-node.js';
+import type { RedisNode } from '../support/redis-node.js';
+import { severalNodes } from '../support/several-run.js';
 import { until } from '../support/until.js';
 
 let a: RedisNode;
 let b: RedisNode;
 let target: RedisNode;
 let spool: string;
+let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  [a, b, target] = await Promise.all(Array.from({ length: 3 }, () => RedisNode.start('--repl-backlog-size', '64mb')));
-  spool = mkdtempSync(join(tmpdir(), 'rdbkit-several-'));
+  ({ a, b, spool, stop, target } = await severalNodes());
 });
-afterAll(async () => {
-  await Promise.all([a.stop(), b.stop(), target.stop()]);
-  rmSync(spool, { recursive: true, force: true });
-});
+afterAll(() => stop());
 beforeEach(async () => {
   await Promise.all([a, b, target].map(({ client }) => client.flushall()));
   await a.client.mset('a', '1', 'both', 'of a');
@@ -43,8 +39,10 @@ describe('the command', () => {
     const { code, err } = await sync('--dry-run');
     expect(code).toBe(0);
     expect(err).toContain(`rdbkit: ${a.url}: a full copy\nrdbkit: ${b.url}: a full copy\n`);
-    expect(err).toContain('rdbkit: 2 sources: full copies one after another; each is followed by every write since, and all end together\n');
-    expect(err).toContain(`warning: database 0 of the target: 1 key is in ${a.url} and in ${b.url} ("both"): ${b.url} leaves it to ${a.url}.`);
+    const course = 'full copies one after another; each is followed by every write since, and all end together';
+    expect(err).toContain(`rdbkit: 2 sources: ${course}\n`);
+    const both = `1 key is in ${a.url} and in ${b.url} ("both")`;
+    expect(err).toContain(`warning: database 0 of the target: ${both}: ${b.url} leaves it to ${a.url}.`);
     expect(err).toMatch(/rdbkit: dry run: nothing was written\.\n$/);
     expect(await target.client.dbsize()).toBe(0);
   });
@@ -52,7 +50,8 @@ describe('the command', () => {
   test('keys that both have are named, with exit code 1; databases keep them apart', async () => {
     const first = await sync(...CAUGHT_UP);
     expect(first.code).toBe(1);
-    expect(first.err).toContain(`NOT_SYNCED: ${b.url}, db 0, key "both": ${a.url} has a key of this name for database 0 of the target, too`);
+    const why = `${a.url} has a key of this name for database 0 of the target, too`;
+    expect(first.err).toContain(`NOT_SYNCED: ${b.url}, db 0, key "both": ${why}`);
     expect(first.err).toContain(`rdbkit: caught up with ${a.url}: offset `);
     expect(first.err).toContain(`rdbkit: caught up with ${b.url}: offset `);
     await target.client.flushall();
@@ -70,7 +69,8 @@ describe('the command', () => {
     expect(skipped.code).toBe(0);
     expect(skipped.err).toContain(`rdbkit: db 0, key "both": ${b.url} leaves it to ${a.url}, which has it, too.`);
     const json = await sync(...CAUGHT_UP, '--on-conflict', 'skip', '--json');
-    const last = JSON.parse(json.err.trim().split('\n').at(-1) ?? '') as { caughtUp: boolean; bySource: { source: string; caughtUp: boolean }[] };
+    type Last = { readonly caughtUp: boolean; readonly bySource: readonly { readonly source: string; readonly caughtUp: boolean }[] };
+    const last = JSON.parse(json.err.trim().split('\n').at(-1) ?? '') as Last;
     expect([json.code, last.caughtUp, last.bySource.map(({ caughtUp, source }) => [source, caughtUp])]).toEqual([
       0,
       true,
@@ -87,7 +87,8 @@ describe('the command', () => {
     expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('--flush deletes keys')]);
     const flushed = await sync(...CAUGHT_UP, '--flush', '--yes', '--on-conflict', 'skip');
     expect(flushed.err).toContain('rdbkit: 2 keys to be deleted first\n');
-    expect([flushed.code, (await target.client.keys('*')).filter((key) => !key.startsWith('rdbkit:')).sort()]).toEqual([0, ['a', 'b', 'both']]);
+    const keys = (await target.client.keys('*')).filter((key) => !key.startsWith('rdbkit:')).sort();
+    expect([flushed.code, keys]).toEqual([0, ['a', 'b', 'both']]);
     const forgotten = await sync('--forget', '--yes');
     expect([forgotten.code, forgotten.err]).toEqual([0, expect.stringContaining('the sync is over: ')]);
     expect((await target.client.keys('rdbkit:*')).length).toBe(0);
@@ -101,7 +102,10 @@ describe('the command', () => {
   });
 
   test('a source that is given twice, or is the target, is refused', async () => {
-    expect(await rdbkit(['sync', a.url, a.url, target.url])).toMatchObject({ code: 2, err: expect.stringContaining('is given twice') as string });
+    expect(await rdbkit(['sync', a.url, a.url, target.url])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('is given twice') as string,
+    });
     expect(await rdbkit(['sync', a.url, target.url, target.url])).toMatchObject({
       ...{ code: 2, err: expect.stringContaining('is a source, and the target') as string },
     });

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { SyncOptions } from '../../src/commands/sync.js';
@@ -10,8 +8,8 @@ import { differences } from '../support/fault-data.js';
 import { writeRandomly } from '../support/random-writer.js';
 import { commandsOf } from '../support/random-writes.js';
 import { TestCluster } from '../support/redis-cluster.js';
-import { RedisNode } from '../support/redis-node.js';
-import { expectMapped, SeveralRun } from '../support/several-run.js';
+import type { RedisNode } from '../support/redis-node.js';
+import { expectMapped, severalNodes, SeveralRun } from '../support/several-run.js';
 import { everythingOf } from '../support/sync-support.js';
 import { until } from '../support/until.js';
 
@@ -19,15 +17,12 @@ let a: RedisNode;
 let b: RedisNode;
 let target: RedisNode;
 let spool: string;
+let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  [a, b, target] = await Promise.all(Array.from({ length: 3 }, () => RedisNode.start('--repl-backlog-size', '64mb')));
-  spool = mkdtempSync(join(tmpdir(), 'rdbkit-several-'));
+  ({ a, b, spool, stop, target } = await severalNodes());
 });
-afterAll(async () => {
-  await Promise.all([a.stop(), b.stop(), target.stop()]);
-  rmSync(spool, { recursive: true, force: true });
-});
+afterAll(() => stop());
 beforeEach(async () => {
   await Promise.all([a, b].map(({ client }) => client.call('CLIENT', 'UNPAUSE')));
   await Promise.all([a, b, target].map(({ client }) => client.flushall()));

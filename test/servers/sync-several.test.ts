@@ -6,7 +6,7 @@ import { FIXTURE, rdbkit } from '../support/cli-support.js';
 import { writeRandomly } from '../support/random-writer.js';
 import { commandsOf } from '../support/random-writes.js';
 import { RedisNode } from '../support/redis-node.js';
-import { expectMapped, type GivenSource, SeveralRun } from '../support/several-run.js';
+import { expectMapped, type GivenSource, severalNodes, SeveralRun } from '../support/several-run.js';
 import { SyncRun } from '../support/sync-run.js';
 import { until } from '../support/until.js';
 
@@ -14,15 +14,12 @@ let a: RedisNode;
 let b: RedisNode;
 let target: RedisNode;
 let spool: string;
+let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  [a, b, target] = await Promise.all(Array.from({ length: 3 }, () => RedisNode.start('--repl-backlog-size', '64mb')));
-  spool = mkdtempSync(join(tmpdir(), 'rdbkit-several-'));
+  ({ a, b, spool, stop, target } = await severalNodes());
 });
-afterAll(async () => {
-  await Promise.all([a.stop(), b.stop(), target.stop()]);
-  rmSync(spool, { recursive: true, force: true });
-});
+afterAll(() => stop());
 beforeEach(async () => {
   await Promise.all([a, b, target].map(({ client }) => client.flushall()));
   await Promise.all([a, b, target].map(({ client }) => client.call('FUNCTION', 'FLUSH')));
@@ -54,7 +51,8 @@ async function unfinished(node: RedisNode): Promise<void> {
   await target.client.hset(`rdbkit:sync:${idOf(node)}`, '0', record.replace('"phase":"changes"', '"phase":"full"'));
 }
 
-const keysOf = async (node: RedisNode): Promise<string[]> => (await node.client.keys('*')).filter((key) => !key.startsWith('rdbkit:')).sort();
+const keysOf = async (node: RedisNode): Promise<string[]> =>
+  (await node.client.keys('*')).filter((key) => !key.startsWith('rdbkit:')).sort();
 
 /** Random writes to both, with FLUSHDB and FLUSHALL among them. */
 async function write(count: number, seed: number): Promise<void> {
@@ -95,13 +93,15 @@ describe('keys that both have', () => {
 
   const values = (): Promise<(string | null)[]> => target.client.mget('a', 'b', 'both', 'count');
 
-  test.each(['error', 'skip'] as const)('are left to the first one, and later writes to them of the other are left out: %s', async (conflict) => {
+  const kept = 'are left to the first one, and later writes to them of the other are left out: %s';
+  test.each(['error', 'skip'] as const)(kept, async (conflict) => {
     const first = run(false, { conflict, untilCaughtUp: false });
     await first.follows();
     expect(first.plan?.shared).toEqual([{ db: 0, kept: a.url, left: b.url, keys: 2, examples: expect.any(Array) as unknown }]);
     expect(first.left.sort()).toEqual([`0 both: ${b.url} leaves it to ${a.url}`, `0 count: ${b.url} leaves it to ${a.url}`]);
     expect(await values()).toEqual(['of a', 'of b', 'of a', '1']);
-    await Promise.all([a.client.incr('count'), b.client.incr('count'), b.client.set('both', 'again'), b.client.mset('b', 'new', 'both', '?')]);
+    const ofB = [b.client.incr('count'), b.client.set('both', 'again'), b.client.mset('b', 'new', 'both', '?')];
+    await Promise.all([a.client.incr('count'), ...ofB]);
     await until('they are applied', async () => (await target.client.get('b')) === 'new');
     await first.stop();
     // whoever goes on, alone or together, leaves them, too

@@ -50,9 +50,10 @@ test('a log goes on where the backlog has what follows its end', () => {
     have: { from: 501, to: 1000, full: true },
     reason: 'it keeps its writes from offset 501 on only, and 1 byte before that are gone: raise repl-backlog-size',
   });
+  const why = 'it was restarted, or had no replica for longer than repl-backlog-ttl';
   expect(at(499, { backlog: { from: 501, to: 1000, full: false } })).toHaveProperty(
     'reason',
-    'it keeps its writes from offset 501 on only, and 1 byte before that are gone: it was restarted, or had no replica for longer than repl-backlog-ttl',
+    `it keeps its writes from offset 501 on only, and 1 byte before that are gone: ${why}`,
   );
   expect(at(1001)).toMatchObject({
     kind: 'gap',
