@@ -5,6 +5,7 @@ import type { SyncOptions, SyncStatus, SyncSummary, ToldSummary } from '../comma
 import type { RunProgress, RunSummary } from '../pipeline/run.js';
 import { answerTo } from './answer.js';
 import { command, type Invocation } from './command.js';
+import { compileLess } from './compile-less.js';
 import { EXIT, interruptedBy } from './exit.js';
 import { KeyProblems } from './key-problems.js';
 import { differenceText, MOST_NAMED } from './diff-text.js';
@@ -79,7 +80,9 @@ function runSync(invocation: Invocation<'sync'>): Promise<number> {
   const { check, for: service, forget } = invocation.options;
   if (check) return runCheck(invocation);
   if (service !== undefined) throw new UsageError('--for is for --check, which is not given');
-  return forget ? runForget(invocation) : runCopy(invocation);
+  if (forget) return runForget(invocation);
+  compileLess();
+  return runCopy(invocation);
 }
 
 /** A sync as the frame of all commands knows it: the counts are those of the full copy. */

@@ -312,8 +312,9 @@ export class Lane implements Crosser {
       this.parser.push(piece.bytes);
       this.position = piece.offset;
       const before = this.counts.commands;
+      writer.beginPiece();
       await this.planAll(writer);
-      writer.flush();
+      writer.endPiece();
       if (!planner.inUnit) rewound.remember({ offset: this.parser.offset, db: planner.db });
       await this.passFences(writer);
       const room = writer.room();

@@ -8,6 +8,7 @@ import type { KeyName } from '../fences.js';
 import { slotsText } from '../record.js';
 import { type BatchFailure, type ChangeBatch, isNamed } from './change-batch.js';
 import { Detached, detachedBy } from './detached.js';
+import { Gathering } from './gathering.js';
 import { labelOf, recordSlot } from './lane-records.js';
 import { MovingSlots } from './moving-slots.js';
 import { OwnCommands } from './own-commands.js';
@@ -90,6 +91,7 @@ export class ChangeWriter {
   /** Refused commands whose keys are not fetched yet. */
   private unsettled = 0;
   private timer: NodeJS.Timeout | undefined;
+  private readonly gathering: Gathering;
   private readonly records: RecordCommands;
   private readonly own: OwnCommands;
   private readonly replicas: Replicas;
@@ -111,8 +113,9 @@ export class ChangeWriter {
     this.records = new RecordCommands(options, places, slots);
     const connectionTo = (master: Master): TargetConnection => this.connectionTo(master);
     const connections = (this.connections = servers.masters.map(connectionTo));
+    this.gathering = new Gathering(connections, () => this.flush());
     const parts = { servers, connections, onNote, breakOff: (reason: Detached) => this.breakOff(reason) };
-    const own = (this.own = new OwnCommands({ ...parts, recordDb, broken: () => this.broken }));
+    const own = (this.own = new OwnCommands({ ...parts, recordDb, broken: () => this.broken, before: () => this.gathering.flush() }));
     this.replicas = new Replicas({ ...parts, answered: () => this.answered() });
     this.moving = new MovingSlots({ ...parts, own, confirm, connectionTo });
   }
@@ -215,9 +218,20 @@ export class ChangeWriter {
     if (open.commands >= MOST_COMMANDS || open.size >= MOST_BYTES) this.flush();
   }
 
+  /** The writes of a piece of the stream are put from now on. */
+  beginPiece(): void {
+    this.gathering.beginPiece();
+  }
+
+  /** All writes of the piece were put: they are sent, now or soon. */
+  endPiece(): void {
+    this.gathering.endPiece();
+  }
+
   /** Sends what was put. */
   flush(): void {
     const { options, connections } = this;
+    this.gathering.sent();
     if (options.transactions) this.flushTransaction(connections[0]);
     else for (const connection of connections) connection.flush();
     if (!options.transactions && options.fences.wanted.size > 0) return;
@@ -436,6 +450,7 @@ export class ChangeWriter {
   }
 
   private answered(): void {
+    this.gathering.flush();
     this.advance();
     this.change.fire();
   }
@@ -541,6 +556,7 @@ export class ChangeWriter {
   /** Ends; what was sent may be applied all the same. */
   close(): void {
     clearInterval(this.timer);
+    this.gathering.close();
     this.broken ??= new Detached(this.connections[0].name, 'closed');
     this.change.fire();
     for (const connection of this.connections) connection.close();
