@@ -4,6 +4,7 @@ import { RateLimit } from '../redis/rate-limit.js';
 import { applyPause } from './barriers.js';
 import { sourceNames } from './choice.js';
 import { argsOf, textArg } from './commands/args.js';
+import { keptOf } from './commands/table.js';
 import type { Crosser } from './crossing.js';
 import { SyncError } from './errors.js';
 import { Fences, type KeyName } from './fences.js';
@@ -258,7 +259,7 @@ export class Lane implements Crosser {
   private begin(place: Place): void {
     this.position = place.offset;
     this.certain = place;
-    this.parser = new StreamParser(place.offset);
+    this.parser = new StreamParser(place.offset, keptOf(this.options.table));
     this.planner.begin(place.db, this.target.writer);
     this.rewound.begin(place);
   }

@@ -80,6 +80,7 @@ export type ApartReason =
   | 'unknown' // the target does not know it
   | 'undeclared' // it may touch keys that it does not name
   | 'inexact' // a clock or chance takes part, or the version of the server
+  | 'large' // only its key was kept
   | 'value' // keys are chosen by what they hold
   | 'moved'; // its slot has come from another master, or goes there
 
@@ -215,7 +216,8 @@ export class Planner {
 
   private write(command: StreamCommand, spec: CommandSpec): void {
     const { foreign } = this.options;
-    const careless = spec.key > 0 && spec.key < command.args && this.careless && !this.isPosition(command, spec.key);
+    const hasKey = spec.key > 0 && spec.key < command.args && command.kept === command.args;
+    const careless = hasKey && this.careless && !this.isPosition(command, spec.key);
     if (careless && !this.isInexact(command, spec)) {
       const needsSlot = this.output.sharded || foreign !== undefined;
       const slot = needsSlot ? keySlot(command.bytes, command.starts[spec.key], command.ends[spec.key]) : 0;
@@ -256,6 +258,11 @@ export class Planner {
     if (this.isBeyond(this.db)) throw this.beyond(this.db);
     if (fetchAll === true) {
       this.apart(command, spec, 'value');
+      return;
+    }
+    if (command.kept < command.args) {
+      if (writes.every((arg) => this.fenced(command, arg))) counts.superseded++;
+      else this.apart(command, spec, 'large');
       return;
     }
     if (this.unsupported.has(spec.name) || this.unsupported.has(`${spec.name} ${command.args}`)) {

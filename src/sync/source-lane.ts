@@ -8,6 +8,7 @@ import { compileFilter, type Filter, type FilterOptions } from '../values/filter
 import { releaseNumber } from '../values/targets.js';
 import type { GroupMember } from './group/member.js';
 import { specFromServer } from './commands/server-spec.js';
+import { keptOf } from './commands/table.js';
 import { LagClock } from './lag.js';
 import { Lane } from './lane.js';
 import type { Place } from './lane/lane-options.js';
@@ -282,7 +283,7 @@ export class SourceLane {
     const now = await this.history();
     if (now.id !== id) return true;
     while (spool.end < now.offset) await delay(LOOK_EVERY, undefined, { signal });
-    const parser = new StreamParser(offset);
+    const parser = new StreamParser(offset, keptOf(this.session.table));
     for (let at = offset; at < now.offset; ) {
       const piece = await spool.read(at, signal);
       parser.push(piece.bytes.slice()); // they may be trimmed meanwhile

@@ -9,9 +9,13 @@ export interface StreamCommand {
   readonly end: number;
   /** Number of arguments, the name included. */
   readonly args: number;
+  /** Arguments that are there, the first ones: all, or, of a command that is too large to be held, those up to its key. */
+  readonly kept: number;
   /** Where the bytes of each argument begin and end; longer than `args`. */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
+  /** Bytes that it takes in the stream. */
+  readonly size: number;
   /** Replication offset after the command. */
   readonly offset: number;
 }

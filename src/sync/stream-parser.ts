@@ -12,11 +12,16 @@ const MOST_BYTES = 2 ** 31 - 1 - 4096;
 const MOST_ARGS = 2 ** 31 - 1;
 const FIRST_ARGS = 64;
 const FIRST_ROOM = 1 << 16;
+/** Bytes of a command above which it is not held whole, if that is allowed. */
+const LARGE = 32 << 20;
+
+/** How many arguments of a large command, of which the first ones are there, have to be kept; 0: it is held whole. */
+export type Kept = (command: StreamCommand) => number;
 
 /**
  * Finds the commands in a stream of writes. A command that lies within one chunk is not copied: its `bytes` are the chunk; nor is one in
  * chunks that are neighbours in memory. Another that is cut is put together in a buffer of its own, which grows with the bytes that have
- * arrived, not with the lengths that are announced.
+ * arrived, not with the lengths that are announced. Of a large one, only the arguments are kept that `kept` asks for.
  *
  *     parser.push(chunk);
  *     for (let command = parser.next(); command !== undefined; command = parser.next()) …
@@ -36,16 +41,30 @@ export class StreamParser {
   private expected = 0;
   /** `bytes` is a buffer of the parser, with the beginning of a command. */
   private own = false;
+  /** Of a large command: its first bytes, which are kept; how many before `start` were passed; and what is left of an argument. */
+  private head: Uint8Array | undefined;
+  private passed = 0;
+  private inArg = false;
+  private unread = 0;
 
-  /** `offset`: replication offset of the first byte, less one. */
-  constructor(offset: number) {
+  /**
+   * `offset`: replication offset of the first byte, less one. `kept`: for commands of more than `large` bytes (default: all are held
+   * whole).
+   */
+  constructor(
+    offset: number,
+    private readonly kept?: Kept,
+    private readonly large = LARGE,
+  ) {
     this.command = {
       bytes: this.bytes,
       start: 0,
       end: 0,
       args: 0,
+      kept: 0,
       starts: new Int32Array(FIRST_ARGS),
       ends: new Int32Array(FIRST_ARGS),
+      size: 0,
       offset,
     };
   }
@@ -61,7 +80,7 @@ export class StreamParser {
     if (left === 0) {
       this.bytes = chunk;
       this.size = chunk.length;
-      this.start = this.pos = this.found = this.expected = 0;
+      this.start = this.pos = 0;
       this.own = false;
       return;
     }
@@ -85,13 +104,17 @@ export class StreamParser {
 
   /** What is known of the command stays right when its beginning becomes that of `bytes`. */
   private shift(): void {
+    if (this.head === undefined) this.shiftArgs();
+    this.pos -= this.start;
+    this.start = 0;
+  }
+
+  private shiftArgs(): void {
     const { ends, starts } = this.command;
     for (let i = 0; i < this.found; i++) {
       starts[i] -= this.start;
       ends[i] -= this.start;
     }
-    this.pos -= this.start;
-    this.start = 0;
   }
 
   /** Puts a chunk after the beginning of a command. */
@@ -110,6 +133,7 @@ export class StreamParser {
 
   /** The next command, valid until this is called again; undefined if more bytes are needed. */
   next(): StreamCommand | undefined {
+    if (this.head !== undefined) return this.nextLarge(this.head);
     const { bytes, command, size } = this;
     let { pos } = this;
     if (this.expected === 0) {
@@ -129,7 +153,7 @@ export class StreamParser {
     let { found } = this;
     const { expected } = this;
     while (found < expected) {
-      if (pos >= size) return undefined;
+      if (pos >= size) return this.more(size);
       if (bytes[pos] !== DOLLAR) throw this.wrong('$');
       // most lengths have one digit; a read beyond the end would cost the optimized code
       let from: number;
@@ -141,7 +165,7 @@ export class StreamParser {
         if (from < 0) return undefined;
       }
       const end = from + this.value;
-      if (end + 2 > size) return undefined;
+      if (end + 2 > size) return this.more(end);
       if (bytes[end] !== CR || bytes[end + 1] !== LF) throw this.wrong('the end of an argument');
       if (found === command.starts.length) this.grow();
       command.starts[found] = from;
@@ -154,12 +178,73 @@ export class StreamParser {
     command.bytes = bytes;
     command.start = this.start;
     command.end = pos;
-    command.args = found;
-    command.offset += pos - this.start;
+    command.args = command.kept = found;
+    command.size = pos - this.start;
+    command.offset += command.size;
     this.start = pos;
     this.expected = 0;
     this.own = false; // the next chunk must not be written after it: the caller may keep the command
     return command;
+  }
+
+  /** More bytes are needed, up to `end` at least: of a large command, those that are there are dropped, but for the first ones. */
+  private more(end: number): StreamCommand | undefined {
+    const { bytes, command, found, kept, pos, start } = this;
+    if (kept === undefined || end - start <= this.large || found === 0) return undefined;
+    command.bytes = bytes;
+    command.args = this.expected;
+    command.kept = found;
+    const most = kept(command);
+    if (most === 0 || most > found) return undefined;
+    this.shiftArgs();
+    command.kept = most;
+    const head = (this.head = bytes.slice(start, start + command.ends[most - 1]));
+    this.passed = pos - start;
+    this.start = pos;
+    return this.nextLarge(head);
+  }
+
+  /** The end of a command of which only the first bytes are kept. */
+  private nextLarge(head: Uint8Array): StreamCommand | undefined {
+    const { command } = this;
+    const isWhole = this.skipArgs();
+    this.passed += this.pos - this.start;
+    this.start = this.pos;
+    if (!isWhole) return undefined;
+    command.bytes = head;
+    command.start = 0;
+    command.end = head.length;
+    command.size = this.passed;
+    command.offset += this.passed;
+    this.head = undefined;
+    this.passed = this.expected = 0;
+    this.own = false;
+    return command;
+  }
+
+  /** Goes past the arguments of the command, as far as they are there. */
+  private skipArgs(): boolean {
+    const { bytes, expected, size } = this;
+    while (this.inArg || this.found < expected) {
+      if (!this.inArg) {
+        if (this.pos >= size) return false;
+        if (bytes[this.pos] !== DOLLAR) throw this.wrong('$');
+        const from = this.number(this.pos + 1, MOST_BYTES);
+        if (from < 0) return false;
+        this.pos = from;
+        this.unread = this.value;
+        this.inArg = true;
+      }
+      const step = Math.min(this.unread, size - this.pos);
+      this.pos += step;
+      this.unread -= step;
+      if (this.unread > 0 || this.pos + 2 > size) return false;
+      if (bytes[this.pos] !== CR || bytes[this.pos + 1] !== LF) throw this.wrong('the end of an argument');
+      this.pos += 2;
+      this.inArg = false;
+      this.found++;
+    }
+    return true;
   }
 
   private value = 0;
@@ -190,7 +275,7 @@ export class StreamParser {
   }
 
   private wrong(expected: string): SyntaxError {
-    const offset = this.command.offset + (this.pos - this.start);
+    const offset = this.command.offset + this.passed + (this.pos - this.start);
     return new SyntaxError(`the stream of writes is no RESP at offset ${offset}: expected ${expected}`);
   }
 }

@@ -1,4 +1,7 @@
-import { afterEach, expect, test } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { SyncOptions } from '../../src/commands/sync.js';
 import { HOLD } from '../../src/sync/settle.js';
 import { writeLarge } from '../support/large-values.js';
@@ -34,4 +37,32 @@ test.each([
   expect(run.problems).toEqual([]);
   expect(await target.client.keys('*restoring*')).toEqual([]);
   expect(Number(await target.client.call('PEXPIRETIME', 'string'))).toBe(4102444800000 + HOLD);
+});
+
+/** Above it, only the key of a command is kept. */
+const LARGE = 33 << 20;
+
+test.each([
+  ['a spool in files', true, 1 << 30],
+  ['a spool that is smaller than a command', true, 1 << 20],
+  ['no spool', false, 0],
+])('commands that are too large to be held are applied: %s', async (_, hasFiles, spoolMax) => {
+  const folder = await mkdtemp(join(tmpdir(), 'rdbkit-test-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const [source, target] = [await withBacklog(), await started()];
+  const run = new SyncRun(source.url, target.url, { untilCaughtUp: false, spool: hasFiles ? folder : undefined, spoolMax });
+  await run.follows();
+  const { client } = source;
+  await client.set('big', Buffer.alloc(LARGE, 'x'));
+  await client.rpush('list', ...Array.from({ length: 40 }, (_, i) => Buffer.alloc(1 << 20, `${i}`)));
+  await client.multi().incr('count').append('big', Buffer.alloc(LARGE, 'y')).incr('count').exec();
+  await client.append('big', 'the end');
+  await client.mset('one', Buffer.alloc(LARGE / 2, '1'), 'two', Buffer.alloc(LARGE / 2, '2'));
+  await client.set('last', '1');
+  await until('the last write came', async () => (await target.client.get('last')) === '1');
+  await run.stop();
+  expect([run.problems, await unlike([source], [target])]).toEqual([[], []]);
+  expect(run.notes.filter((text) => text.includes('one is larger than 32 MB')).map((text) => /: (\w+): one/.exec(text)?.[1])).toEqual(
+    ['SET', 'RPUSH', 'APPEND'],
+  );
 });

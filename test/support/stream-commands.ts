@@ -21,8 +21,10 @@ export function streamCommand(...args: readonly (string | Uint8Array)[]): Stream
     start: 6,
     end: at,
     args: args.length,
+    kept: args.length,
     starts: Int32Array.from([...starts, 0, 0]),
     ends: Int32Array.from([...ends, 4, 4]),
+    size: at - 6,
     offset: 0,
   };
 }

@@ -45,9 +45,9 @@ export function numberArg(command: StreamCommand, arg: number): number {
   return negative ? -value : value;
 }
 
-/** The arguments, copied. */
-export const argsOf = ({ args, bytes, ends, starts }: StreamCommand): Uint8Array[] =>
-  Array.from({ length: args }, (_, i) => bytes.slice(starts[i], ends[i]));
+/** The arguments that are there, copied. */
+export const argsOf = ({ bytes, ends, kept, starts }: StreamCommand): Uint8Array[] =>
+  Array.from({ length: kept }, (_, i) => bytes.slice(starts[i], ends[i]));
 
 /** An argument, each byte as a character. */
 export const textArg = ({ bytes, ends, starts }: StreamCommand, arg: number): string =>
@@ -153,5 +153,6 @@ export function commandOf(args: readonly Uint8Array[]): StreamCommand {
     at += arg.length;
     ends[i] = at;
   });
-  return { bytes: Buffer.concat(args), start: 0, end: at, args: args.length, starts, ends, offset: 0 };
+  const bytes = Buffer.concat(args);
+  return { bytes, start: 0, end: at, args: args.length, kept: args.length, starts, ends, size: at, offset: 0 };
 }

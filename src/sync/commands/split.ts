@@ -32,7 +32,7 @@ export function withNames(command: StreamCommand, keys: readonly number[], names
     newStarts[arg] = newEnds[arg] - (keyEnd - keyStart);
   }
   const made = writer.done();
-  return { bytes: made, start: 0, end: made.length, args: command.args, starts: newStarts, ends: newEnds, offset: command.offset };
+  return { ...command, bytes: made, start: 0, end: made.length, starts: newStarts, ends: newEnds };
 }
 
 /** FUNCTION LOAD with REPLACE, which it comes without; undefined: it is none, or has it. Bytes of its own. */

@@ -1,4 +1,5 @@
 import type { StreamCommand } from '../stream-command.js';
+import type { Kept } from '../stream-parser.js';
 import { isWord } from './args.js';
 import { SPECS } from './specs.js';
 import type { CommandSpec } from './spec.js';
@@ -62,6 +63,14 @@ export class CommandTable {
     this.slots[slot] = number;
   }
 }
+
+/** What has to be kept of a large command: up to its key, if it has one, and what follows says only how that changes. */
+export const keptOf =
+  (table: CommandTable): Kept =>
+  (command) => {
+    const spec = table.of(command);
+    return spec?.kind === 'write' ? (spec.key === 0 ? 0 : spec.key + 1) : 0;
+  };
 
 function hash(bytes: Uint8Array, start: number, end: number): number {
   let sum = end - start;

@@ -15,6 +15,7 @@ const REASONS: Readonly<Record<ApartReason, string>> = {
   unknown: 'the target does not know it',
   undeclared: 'it may touch keys that it does not name',
   inexact: 'it may give another value there',
+  large: 'one is larger than 32 MB',
   value: 'keys are chosen by their values',
   moved: 'the slot of its keys moves between masters of the source',
 };

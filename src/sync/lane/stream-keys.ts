@@ -1,6 +1,8 @@
 import { numberArg, textArg } from '../commands/args.js';
+import { Effect } from '../commands/effects.js';
 import { newKeyArgs } from '../commands/spec.js';
 import { otherDatabase } from '../commands/split.js';
+import { keptOf } from '../commands/table.js';
 import { keyId, type KeyName } from '../fences.js';
 import type { InterruptibleReader } from '../spool/interruptible-reader.js';
 import type { StreamCommand } from '../stream-command.js';
@@ -21,7 +23,7 @@ export class StreamKeys {
   /** Commands of the spool in (from, to], with the database that is selected; the last one may end beyond `to`. */
   async *commandsIn(from: number, to: number, db: number): AsyncGenerator<{ command: StreamCommand; db: number }, void, void> {
     const { isTakenBack, reader, spool } = this.options;
-    const parser = new StreamParser(from);
+    const parser = new StreamParser(from, keptOf(this.options.table));
     let selected = db;
     for (let at = from; at < to;) {
       const piece = spool.readNow(at) ?? (await reader.read(at));
@@ -30,7 +32,7 @@ export class StreamKeys {
       parser.push(piece.bytes.slice()); // they may be trimmed meanwhile
       at = piece.offset;
       for (let command = parser.next(); command !== undefined; command = parser.next()) {
-        if (command.offset - (command.end - command.start) >= to) return;
+        if (command.offset - command.size >= to) return;
         const spec = this.options.table.of(command);
         if (spec?.kind === 'select') selected = numberArg(command, 1);
         yield { command, db: selected };
@@ -47,7 +49,7 @@ export class StreamKeys {
     const found = newKeyArgs();
     if (!spec.keys(command, found)) return [];
     const other = spec.kind === 'move' || spec.kind === 'copy' ? otherDatabase(command, spec) : undefined;
-    const effect = spec.effect(command);
+    const effect = command.kept < command.args ? Effect.NEVER : spec.effect(command);
     return found.writes.flatMap((arg) => {
       const [start, end] = [command.starts[arg], command.ends[arg]];
       if (positions.has(command.bytes, start, end)) return [];

@@ -133,11 +133,17 @@ export class Spool {
   private async untilRoom(): Promise<void> {
     while (this.memory.used > this.limit && this.state === 'open') {
       if (this.failure !== undefined) throw this.failure;
-      if (this.disk === undefined) this.tellFull(`the spool in memory has reached its limit of ${this.limit} bytes`);
+      if (this.isStarving) return;
+      if (this.disk === undefined) this.tellFull(`the spool in memory has reached its limit, ${this.limit.toLocaleString('en')} bytes`);
       this.hurry.ring();
       await this.room.wait();
     }
     if (this.disk === undefined) this.tellRoom();
+  }
+
+  /** The reader has everything and waits for more: a command is larger than what may be held. */
+  private get isStarving(): boolean {
+    return this.readTo === this.end && (this.disk === undefined || this.full);
   }
 
   /**
@@ -153,7 +159,9 @@ export class Spool {
         this.readTo = piece.offset;
         return piece;
       }
-      if (offset === this.end) await this.more.wait(undefined, signal);
+      if (offset !== this.end) continue;
+      this.room.ring();
+      await this.more.wait(undefined, signal);
     }
   }
 
@@ -257,6 +265,7 @@ export class Spool {
     if (this.full) return;
     this.full = true;
     this.options.onFull?.(text);
+    if (this.isStarving) this.room.ring();
   }
 
   private tellRoom(): void {

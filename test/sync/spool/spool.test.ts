@@ -266,13 +266,27 @@ test('in memory only it waits until the target has what is oldest', async () => 
   let done = false;
   const writing = fill(spool, 150_000, 9000).then(() => (done = true));
   await new Promise((resolve) => setTimeout(resolve, 20));
-  expect([done, told, spool.begin]).toEqual([false, ['the spool in memory has reached its limit of 100000 bytes'], 0]);
+  expect([done, told, spool.begin]).toEqual([false, ['the spool in memory has reached its limit, 100,000 bytes'], 0]);
   const held = await readAll(spool);
   expect(held).toEqual(Buffer.from(stream(0, spool.end)));
   spool.trim(spool.end);
   await writing;
   expect([told.length, spool.end, spool.flushed]).toEqual([2, 150_000, spool.begin]);
   await spool.close();
+});
+
+test.each([
+  ['in memory only', undefined, 0],
+  ['in files that are full', 'folder', 1 << 20],
+])('who has read all and waits gets more, however much is held: %s', async (_, dir, max) => {
+  const spool = await Spool.open(options({ ...(dir === undefined && { dir }), max, memory: 100_000 }));
+  const writing = fill(spool, 4_000_000);
+  let at = 0;
+  while (at < 4_000_000) at = (await spool.read(at)).offset;
+  expect(spool.begin).toBe(0);
+  spool.trim(at);
+  await writing;
+  await spool.remove();
 });
 
 test('what was trimmed can be read within what is to be kept, and not long before', async () => {
