@@ -251,8 +251,7 @@ export class Planner {
       return;
     }
     if (this.isForeign(command, spec, writes)) {
-      if (writes.every((arg) => this.fenced(command, arg))) counts.superseded++;
-      else this.apart(command, spec, 'moved');
+      this.apartUnlessFenced(command, spec, 'moved');
       return;
     }
     if (this.isBeyond(this.db)) throw this.beyond(this.db);
@@ -261,8 +260,7 @@ export class Planner {
       return;
     }
     if (command.kept < command.args) {
-      if (writes.every((arg) => this.fenced(command, arg))) counts.superseded++;
-      else this.apart(command, spec, 'large');
+      this.apartUnlessFenced(command, spec, 'large');
       return;
     }
     if (this.unsupported.has(spec.name) || this.unsupported.has(`${spec.name} ${command.args}`)) {
@@ -279,8 +277,7 @@ export class Planner {
     }
     const { fences } = this.options;
     if (!fences.empty && [...writes, ...reads].some((arg) => this.fenced(command, arg))) {
-      if (writes.every((arg) => this.fenced(command, arg))) counts.superseded++;
-      else this.apart(command, spec, 'fence');
+      this.apartUnlessFenced(command, spec, 'fence');
       return;
     }
     if (this.isInexact(command, spec)) {
@@ -402,6 +399,12 @@ export class Planner {
     for (const db of databases) {
       for (const arg of this.keys.writes) if (this.wants(command, arg, db)) this.fetch(command, arg, db);
     }
+  }
+
+  /** The same, unless all of them are newer on the target. */
+  private apartUnlessFenced(command: StreamCommand, spec: CommandSpec, reason: ApartReason): void {
+    if (this.keys.writes.every((arg) => this.fenced(command, arg))) this.options.counts.superseded++;
+    else this.apart(command, spec, reason);
   }
 
   private fetch(command: StreamCommand, arg: number, db: number): void {

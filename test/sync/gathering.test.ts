@@ -10,13 +10,17 @@ const master = (put: number, unanswered: number): { open: { size: number; comman
   bytes: unanswered,
 });
 
-function gathering(...masters: ReturnType<typeof master>[]): { gathering: Gathering; sends: () => number } {
+function gathering(...masters: ReturnType<typeof master>[]): { gathering: Gathering; sends: () => number; piece: () => void } {
   let sends = 0;
   const made: Gathering = new Gathering(masters, () => {
     sends++;
     made.sent();
   });
-  return { gathering: made, sends: () => sends };
+  const piece = (): void => {
+    made.beginPiece();
+    made.endPiece();
+  };
+  return { gathering: made, sends: () => sends, piece };
 }
 
 describe('the writes of a piece', () => {
@@ -28,16 +32,14 @@ describe('the writes of a piece', () => {
     ['are sent to a busy master when there are enough', [master(128 << 10, 500)], 1],
     ['are none: the place in the stream is noted', [master(0, 500)], 1],
   ])('%s', (_, masters, expected) => {
-    const { gathering: made, sends } = gathering(...masters);
-    made.beginPiece();
-    made.endPiece();
+    const { piece, sends } = gathering(...masters);
+    piece();
     expect(sends()).toBe(expected);
   });
 
   test('that wait are sent once: when an answer comes, or something else is sent', () => {
-    const { gathering: made, sends } = gathering(master(10, 500));
-    made.beginPiece();
-    made.endPiece();
+    const { gathering: made, piece, sends } = gathering(master(10, 500));
+    piece();
     made.flush();
     made.flush();
     vi.advanceTimersByTime(100);
@@ -45,9 +47,8 @@ describe('the writes of a piece', () => {
   });
 
   test('that wait are sent after a moment', () => {
-    const { gathering: made, sends } = gathering(master(10, 500));
-    made.beginPiece();
-    made.endPiece();
+    const { piece, sends } = gathering(master(10, 500));
+    piece();
     vi.advanceTimersByTime(2);
     expect(sends()).toBe(0);
     vi.advanceTimersByTime(1);
@@ -55,9 +56,8 @@ describe('the writes of a piece', () => {
   });
 
   test('are not sent amid the next piece, not even by the timer', () => {
-    const { gathering: made, sends } = gathering(master(10, 500));
-    made.beginPiece();
-    made.endPiece();
+    const { gathering: made, piece, sends } = gathering(master(10, 500));
+    piece();
     made.beginPiece();
     made.flush();
     vi.advanceTimersByTime(100);
@@ -68,9 +68,8 @@ describe('the writes of a piece', () => {
   });
 
   test('are not sent after the end', () => {
-    const { gathering: made, sends } = gathering(master(10, 500));
-    made.beginPiece();
-    made.endPiece();
+    const { gathering: made, piece, sends } = gathering(master(10, 500));
+    piece();
     made.close();
     vi.advanceTimersByTime(100);
     expect(sends()).toBe(0);

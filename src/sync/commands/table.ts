@@ -64,12 +64,12 @@ export class CommandTable {
   }
 }
 
-/** What has to be kept of a large command: up to its key, if it has one, and what follows says only how that changes. */
+/** How many arguments of a large command to keep: those up to its key, if it writes just one. The rest only says how that key changes. */
 export const keptOf =
   (table: CommandTable): Kept =>
   (command) => {
     const spec = table.of(command);
-    return spec?.kind === 'write' ? (spec.key === 0 ? 0 : spec.key + 1) : 0;
+    return spec?.kind === 'write' && spec.key > 0 ? spec.key + 1 : 0;
   };
 
 function hash(bytes: Uint8Array, start: number, end: number): number {

@@ -115,7 +115,8 @@ export class ChangeWriter {
     const connections = (this.connections = servers.masters.map(connectionTo));
     this.gathering = new Gathering(connections, () => this.flush());
     const parts = { servers, connections, onNote, breakOff: (reason: Detached) => this.breakOff(reason) };
-    const own = (this.own = new OwnCommands({ ...parts, recordDb, broken: () => this.broken, before: () => this.gathering.flush() }));
+    const flushGathered = (): void => this.gathering.flush();
+    const own = (this.own = new OwnCommands({ ...parts, recordDb, broken: () => this.broken, flushGathered }));
     this.replicas = new Replicas({ ...parts, answered: () => this.answered() });
     this.moving = new MovingSlots({ ...parts, own, confirm, connectionTo });
   }

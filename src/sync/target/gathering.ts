@@ -6,14 +6,15 @@ export interface Busy {
   readonly bytes: number;
 }
 
-/** Bytes that are gathered while a master is busy, and milliseconds that they wait, at most. */
+/** Enough bytes to send to a busy master. */
 const GATHERED = 128 << 10;
+/** The longest time to gather, in milliseconds. */
 const LONGEST = 3;
 
 /**
- * Decides when the writes of a piece of the stream are sent: at once to a master that has answered everything; else with those of the
- * pieces after it, until an answer comes. Each time costs a record, a write and a read: to send after each read of the source would be a
- * tenth of the work of a sync at 400,000 writes a second.
+ * Decides when to send the writes of a piece of the stream: at once to an idle master, or together with the pieces that follow while the
+ * master is busy. Each send costs a record, a write and a read; one send per read of the source would take a tenth of a sync's CPU time
+ * at 400,000 writes a second.
  */
 export class Gathering {
   private waits = false;

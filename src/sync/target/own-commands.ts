@@ -12,8 +12,8 @@ export interface OwnCommandsOptions {
   readonly broken: () => Detached | undefined;
   /** Nothing more is sent, for a reason that is returned. */
   readonly breakOff: (reason: Detached) => Detached;
-  /** Sends those of the stream that come before. */
-  readonly before: () => void;
+  /** Sends the commands of the stream that are still being gathered: they come first. */
+  readonly flushGathered: () => void;
 }
 
 /** Sends commands that are not from the stream over the connections of a lane, and waits for their answers. */
@@ -26,7 +26,7 @@ export class OwnCommands {
    */
   async send(connection: TargetConnection, db: number, commands: readonly OwnCommand[]): Promise<number> {
     const { breakOff, recordDb } = this.options;
-    this.options.before();
+    this.options.flushGathered();
     const before = connection.db === db ? [] : [['SELECT', `${db}`]];
     const after = db === recordDb ? [] : [['SELECT', `${recordDb}`]];
     connection.db = recordDb;
@@ -60,7 +60,7 @@ export class OwnCommands {
   /** Runs a command on every master, beside those of the stream. Returns what errors it was answered with. Throws Detached. */
   async alone(db: number, command: Uint8Array | readonly Uint8Array[]): Promise<string[]> {
     const errors: string[] = [];
-    this.options.before();
+    this.options.flushGathered();
     await this.everywhere(async (connection) => {
       const { recordDb } = this.options;
       if (connection.db !== db) await this.select(connection, db);
