@@ -33,7 +33,7 @@ beforeAll(async () => {
   await data.write();
   rdb = await target.save();
   file = folder.file('before.rdb', rdb);
-}, 60_000);
+});
 afterAll(async () => {
   data.close();
   await target.stop();

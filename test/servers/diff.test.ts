@@ -118,7 +118,7 @@ describe('a cluster', () => {
     cluster = await TestCluster.start();
     url = cluster.nodes[0].url;
     expect((await restore([FIXTURE, url, '--db', '0'])).code).toBe(0);
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   test.each(WAYS)('and the file that it was restored from, by %s', async (via) => {

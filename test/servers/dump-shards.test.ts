@@ -56,7 +56,7 @@ describe(`a backup of a cluster of ${SERVER}`, () => {
     await source.client.call('FUNCTION', 'LOAD', LIBRARY);
     expect((await restore([urlOf(source), url, '--quiet'])).code).toBe(0);
     await source.stop();
-  }, 60_000);
+  });
   beforeEach(async () => {
     folder = new Folder();
     folders.push(folder);

@@ -269,7 +269,7 @@ describe(`--key-prefix-map into a cluster of ${SERVER}`, () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = await TestCluster.start();
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   test('each key goes to the slot of its new name', async () => {

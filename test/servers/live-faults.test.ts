@@ -23,7 +23,7 @@ beforeAll(async () => {
   data = await faultData(1500);
   [source, target] = await Promise.all([RedisNode.start('--repl-diskless-sync-delay', '0'), RedisNode.start()]);
   expected = linesOf((await rdbkit(['decode', folder.file('source.rdb', data.rdb)])).out);
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([source.stop(), target.stop()]);

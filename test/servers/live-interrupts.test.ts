@@ -20,7 +20,7 @@ beforeAll(async () => {
   const pipeline = client.pipeline();
   for (let i = 0; i < 20_000; i++) pipeline.set(`small:${i}`, 'x'.repeat(50));
   await pipeline.exec();
-}, 60_000);
+});
 beforeEach(async () => {
   await source.client.config('SET', 'repl-diskless-sync-delay', '0');
 });

@@ -157,7 +157,7 @@ describe(`the least rights for a source, cluster of ${SERVER}`, () => {
       'the replicas have all keys',
       async () => (await Promise.all(cluster.nodes.map(({ client }) => client.dbsize()))).reduce((a, b) => a + b) === 120,
     );
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   const run = async (rules: readonly string[], ...argv: string[]): Promise<Result> => {

@@ -63,7 +63,7 @@ function writing({ client }: RedisNode, command: readonly [string, ...string[]])
   };
 }
 
-describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
+describe.concurrent('rules of --check', () => {
   test('nothing stops a copy between two plain servers', async () => {
     const [source, target] = await pair();
     await source.client.mset('a', '1', 'b', '2');
@@ -270,7 +270,7 @@ describe.concurrent('rules of --check', { timeout: 30_000 }, () => {
   });
 });
 
-describe.concurrent('--for elasticache-online-migration', { timeout: 30_000 }, () => {
+describe.concurrent('--for elasticache-online-migration', () => {
   const FOR = ['--check', '--for', 'elasticache-online-migration'];
 
   test('it would take a server without a password', async () => {
@@ -309,7 +309,7 @@ describe.concurrent('--for elasticache-online-migration', { timeout: 30_000 }, (
   });
 });
 
-describe.concurrent('checks of the plan', { timeout: 30_000 }, () => {
+describe.concurrent('checks of the plan', () => {
   test('what would lose keys ends a sync before it writes, unless it is ignored', async () => {
     const [source, target] = await pair(['--databases', '32']);
     await source.client.mset('a', '1', 'b', '2');

@@ -19,7 +19,7 @@ describe(`rdbkit restore to a cluster of ${SERVER}`, () => {
     [cluster, judge] = await Promise.all([TestCluster.start(...DEBUG), TestServer.start(...DEBUG)]);
     url = `redis://127.0.0.1:${(await cluster.masters())[1].port}`;
     await judge.load(new Uint8Array(readFileSync(FIXTURE)));
-  }, 60_000);
+  });
   beforeEach(async () => {
     for (const { client } of await cluster.masters()) {
       await client.flushall();

@@ -26,7 +26,7 @@ describe(`keys as plain commands into ${SERVER}`, () => {
   beforeAll(async () => {
     server = await TestServer.start('--enable-debug-command', 'yes');
     node = server;
-  }, 60_000);
+  });
   beforeEach(async () => {
     await server.client.flushall();
     await server.client.config('RESETSTAT');
@@ -195,7 +195,7 @@ describe('keys as plain commands into a cluster', () => {
 
   beforeAll(async () => {
     cluster = await TestCluster.start();
-  }, 60_000);
+  });
   afterEach(async () => {
     for (const { client } of await cluster.masters()) await client.flushall();
   });

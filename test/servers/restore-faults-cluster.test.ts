@@ -13,7 +13,7 @@ describe('a cluster', () => {
 
   beforeAll(async () => {
     cluster = await TestCluster.start();
-  }, 60_000);
+  });
 
   afterAll(() => cluster.stop());
 

@@ -11,7 +11,7 @@ describe('connections to a single server', () => {
 
   beforeAll(async () => {
     server = await RedisNode.start();
-  }, 60_000);
+  });
 
   afterEach(async () => {
     await server.client.flushall();

@@ -13,7 +13,7 @@ let url = '';
 beforeAll(async () => {
   server = await TestServer.start();
   url = urlOf(server);
-}, 60_000);
+});
 beforeEach(() => server.client.flushall());
 afterAll(async () => {
   await server.stop();

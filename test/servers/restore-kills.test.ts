@@ -17,7 +17,7 @@ let source: string;
 beforeAll(async () => {
   data = await faultData(6000, false);
   source = folder.file('source.rdb', data.rdb);
-}, 120_000);
+});
 
 afterAll(() => folder.remove());
 
@@ -122,7 +122,7 @@ describe('a checkpoint', () => {
     );
     expect(ended, ended.err).toMatchObject({ code: 130 });
     expect(existsSync(checkpoint)).toBe(true);
-  }, 60_000);
+  });
 
   afterAll(() => Promise.all([server.stop(), other.stop()]));
 

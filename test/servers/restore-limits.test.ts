@@ -67,7 +67,7 @@ describe('values over a limit of the server', () => {
     await judge.client.eval(FILL_BATCHES, 0);
     batches = folder.file('batches.rdb', await judge.save());
     digestsOfBatches = await digests([judge.client]);
-  }, 60_000);
+  });
   beforeEach(() => Promise.all([bulks.client.flushall(), buffers.client.flushall()]));
   afterAll(async () => {
     await Promise.all([judge.stop(), bulks.stop(), buffers.stop()]);

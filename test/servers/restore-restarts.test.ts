@@ -13,7 +13,7 @@ describe('a single server that stops, or is full', () => {
 
   beforeAll(async () => {
     server = await RedisNode.start();
-  }, 60_000);
+  });
 
   afterEach(async () => {
     await server.client.flushall();

@@ -7,7 +7,7 @@ import { freePort, SERVER, TestServer } from '../support/redis-server.js';
 import { portOf, report, restore, strings } from '../support/restore-support.js';
 
 /** Who is asked may not be there at first. */
-const eventually = (what: string, holds: () => Promise<boolean>): Promise<void> => until(what, () => holds().catch(() => false), 15_000);
+const eventually = (what: string, holds: () => Promise<boolean>): Promise<void> => until(what, () => holds().catch(() => false));
 
 /** A sentinel of a master, and a connection to it; `more` lines of its configuration, `password` where they ask for one. */
 async function startSentinel(

@@ -19,7 +19,7 @@ describe('masters of the source that are replaced', () => {
 
   beforeAll(async () => {
     [source, target] = await Promise.all([TestCluster.start('--repl-backlog-size', '64mb'), RedisNode.start()]);
-  }, 60_000);
+  });
   beforeEach(() => Promise.all([source.flush(), target.client.flushall()]));
   afterAll(() => Promise.all([source.stop(), target.stop()]));
 

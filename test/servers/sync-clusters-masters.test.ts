@@ -16,7 +16,7 @@ describe('masters that come to the source, and leave it', () => {
 
   beforeAll(async () => {
     [source, target] = await Promise.all([TestCluster.start('--repl-backlog-size', '64mb'), RedisNode.start()]);
-  }, 60_000);
+  });
   beforeEach(() => Promise.all([source.flush(), target.client.flushall()]));
   afterAll(() => Promise.all([source.stop(), target.stop()]));
 

@@ -17,7 +17,7 @@ describe('slots that move between the masters of the source', () => {
 
   beforeAll(async () => {
     [source, target] = await Promise.all([TestCluster.start('--repl-backlog-size', '64mb'), RedisNode.start()]);
-  }, 60_000);
+  });
   beforeEach(() => Promise.all([source.flush(), target.client.flushall()]));
   afterAll(() => Promise.all([source.stop(), target.stop()]));
 

@@ -35,7 +35,7 @@ describe('all masters of a cluster', () => {
 
   beforeAll(async () => {
     source = await TestCluster.start('--repl-backlog-size', '64mb');
-  }, 60_000);
+  });
   beforeEach(() => source.flush());
   afterAll(() => source.stop());
 

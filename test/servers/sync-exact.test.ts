@@ -29,7 +29,7 @@ beforeEach(async () => {
   return () => rmSync(folder, { recursive: true, force: true });
 });
 
-describe('commands that are refused within a transaction, and a run that ends before their keys are fetched', { timeout: 60_000 }, () => {
+describe('commands that are refused within a transaction, and a run that ends before their keys are fetched', () => {
   const COUNT = 200;
 
   test.each([true, false])('the next one fetches them (a spool in files: %s)', async (hasFiles) => {
@@ -60,7 +60,7 @@ describe('commands that are refused within a transaction, and a run that ends be
   });
 });
 
-describe('going on after expiries were released', { timeout: 60_000 }, () => {
+describe('going on after expiries were released', () => {
   const SOON = 700;
   const LATER = 600_000;
 
@@ -130,7 +130,7 @@ describe('going on after expiries were released', { timeout: 60_000 }, () => {
   });
 });
 
-describe('two syncs into one target', { timeout: 60_000 }, () => {
+describe('two syncs into one target', () => {
   test('expiries stay held until the last one ends', async () => {
     const other = await RedisNode.start('--repl-diskless-sync-delay', '0', '--repl-backlog-size', '16mb');
     await Promise.all([source.client.set('a', 1, 'PX', 600_000), other.client.set('b', 1, 'PX', 600_000)]);
@@ -155,7 +155,7 @@ describe('two syncs into one target', { timeout: 60_000 }, () => {
   });
 });
 
-describe('fences of other databases', { timeout: 60_000 }, () => {
+describe('fences of other databases', () => {
   test.each([
     ['FLUSHDB', ['FLUSHDB']],
     ['SWAPDB', ['SWAPDB', '0', '3']],
@@ -191,7 +191,7 @@ describe('fences of other databases', { timeout: 60_000 }, () => {
   });
 });
 
-describe('hash fields that expire', { timeout: 60_000 }, () => {
+describe('hash fields that expire', () => {
   const AT = 4_000_000_000_000;
   const timesOf = async ({ client }: RedisNode, key: string): Promise<unknown> =>
     client.call('HPEXPIRETIME', key, 'FIELDS', '3', 'a', 'b', 'c');

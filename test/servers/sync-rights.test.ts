@@ -53,7 +53,7 @@ const rightsOf = (err: string): string | undefined => /ACL SETUSER NAME (.+) giv
 
 test('the page has five lists', () => expect(printed).toHaveLength(5));
 
-describe(`the least rights for a sync between servers, ${SERVER}`, { timeout: 30_000 }, () => {
+describe(`the least rights for a sync between servers, ${SERVER}`, () => {
   let source: RedisNode;
   let target: RedisNode;
   const alike = (): Promise<string[]> => unlike([source], [target], { databases: [0, 1], late: 1000 });
@@ -279,13 +279,13 @@ describe(`servers that hide commands, ${SERVER}`, () => {
   });
 });
 
-describe(`the least rights for a sync of clusters, ${SERVER}`, { timeout: 30_000 }, () => {
+describe(`the least rights for a sync of clusters, ${SERVER}`, () => {
   let source: TestCluster;
   let target: TestCluster;
   let single: RedisNode;
   beforeAll(async () => {
     [source, target, single] = await Promise.all([TestCluster.start(), TestCluster.start(), RedisNode.start()]);
-  }, 60_000);
+  });
   beforeEach(async () => {
     await Promise.all([allow(source.nodes, SOURCE_CLUSTER), allow(target.nodes, TARGET_CLUSTER), allow([single], SOURCE)]);
     await Promise.all([...mastersOf(source), ...mastersOf(target), single].map(({ client }) => client.flushall()));
@@ -329,7 +329,7 @@ describe(`the least rights for a sync of clusters, ${SERVER}`, { timeout: 30_000
     const owners = await Promise.all(mastersOf(source).map(({ client }) => client.call('CLUSTER', 'COUNTKEYSINSLOT', `${slot}`)));
     const from = owners.findIndex((keys) => Number(keys) > 0);
     await source.migrateSlot(slot, source.nodes[from], source.nodes[(from + 1) % 3], () => toSource('INCR', '{a}:1'));
-    await until('the slot has arrived', () => Promise.resolve(stderr.text.includes('the source has moved a slot')), 15_000);
+    await until('the slot has arrived', () => Promise.resolve(stderr.text.includes('the source has moved a slot')));
     await toSource('INCR', '{a}:2');
     await until('they are alike', async () => (await unlike(mastersOf(source), mastersOf(target))).length === 0);
     stopping.abort(new Interruption('SIGTERM'));

@@ -28,7 +28,7 @@ describe('a cluster that is read by scan', { timeout: 600_000 }, () => {
 
   beforeAll(async () => {
     [source, target] = await Promise.all([TestCluster.start(), RedisNode.start()]);
-  }, 60_000);
+  });
   beforeEach(() => Promise.all([source.flush(), target.client.flushall()]));
   afterAll(() => Promise.all([source.stop(), target.stop()]));
 

@@ -65,7 +65,7 @@ test('streams are read again only if they have changed, and every change is noti
     for (const command of commands) transaction.call(...(command.split(' ') as [string, ...string[]]));
     for (const [error] of (await transaction.exec()) ?? []) expect(error, commands.join()).toBeNull();
     const isAlike = async (): Promise<boolean> => (await streamOf(target)) === (await streamOf(source));
-    await until(`the target has ${commands.join()}`, isAlike, 20_000);
+    await until(`the target has ${commands.join()}`, isAlike);
   }
   const before = await dumpsOf(source);
   const { caughtUp, told } = await run.stop();

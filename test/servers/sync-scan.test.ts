@@ -72,7 +72,7 @@ async function endTelling({ client }: RedisNode): Promise<void> {
 async function alike(source: RedisNode, target: RedisNode, databases = [0]): Promise<void> {
   let last: string[] = [];
   const isAlike = async (): Promise<boolean> => (last = await unlike([source], [target], { databases })).length === 0;
-  await until('source and target are alike', isAlike, 10_000).catch((error: unknown) => {
+  await until('source and target are alike', isAlike).catch((error: unknown) => {
     throw new Error(`${String(error)}: ${last.slice(0, 5).join('; ')}`);
   });
 }

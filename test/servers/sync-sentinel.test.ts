@@ -70,7 +70,7 @@ describe('servers that sentinels watch', () => {
 
   beforeAll(async () => {
     [source, target] = await Promise.all([Watched.start(folder, 'source'), Watched.start(folder, 'target')]);
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all([source.stop(), target.stop()]);
     folder.remove();

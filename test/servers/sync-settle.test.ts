@@ -134,4 +134,4 @@ test('held expiries of a cluster', async () => {
   expect(await Promise.all(keys.map((key) => client.pexpiretime(key)))).toEqual(keys.map((_, i) => AT + i));
   client.disconnect();
   await cluster.stop();
-}, 60_000);
+});

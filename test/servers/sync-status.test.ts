@@ -47,7 +47,7 @@ async function hold(url: string): Promise<Agent> {
   return agent;
 }
 
-describe('a sync that answers where it stands', { timeout: 60_000 }, () => {
+describe('a sync that answers where it stands', () => {
   test('status, history, metrics and health; SIGTERM ends it at a clean position, whoever is connected', async () => {
     const run = sync('--status', '127.0.0.1:0');
     const url = await urlOf(run);

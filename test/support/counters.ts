@@ -53,6 +53,8 @@ export class Counters {
   private stopped = false;
   private running: Promise<void> = Promise.resolve();
   private next = 0;
+  /** How many commands may be written yet: see limit. */
+  private left = Infinity;
 
   /** The nodes may be killed, and started again, while it writes. */
   constructor(
@@ -71,6 +73,14 @@ export class Counters {
     this.stopped = false;
     this.running = this.run();
     return this;
+  }
+
+  /**
+   * At most so many commands from now on, after which it pauses until there is another limit: what is written while nothing reads it is to
+   * fit into the backlog of the source, however slow the machine is.
+   */
+  limit(commands: number): void {
+    this.left = commands;
   }
 
   /** All commands are answered then, or unknown. */
@@ -92,6 +102,12 @@ export class Counters {
   private async run(): Promise<void> {
     const { perSecond = 5000 } = this.options;
     for (let due = performance.now(); !this.stopped; due += (BATCH * 1000) / perSecond) {
+      if (this.left < BATCH) {
+        await delay(10);
+        due = performance.now();
+        continue;
+      }
+      this.left -= BATCH;
       const from = Math.floor(this.random() * this.keys.length);
       const batch = Array.from({ length: Math.min(BATCH, this.keys.length) }, (_, i) => this.keys[(from + i * 7) % this.keys.length]);
       const done = await Promise.all([...new Set(batch)].map((key) => this.write(key)));

@@ -59,7 +59,7 @@ export class RedisNode {
     this.process = child;
     const client = new Redis({
       ...{ port: this.port, host: '127.0.0.1', protocol: 2, enableReadyCheck: false },
-      ...{ retryStrategy: () => 10, maxRetriesPerRequest: null, commandTimeout: 15_000 },
+      ...{ retryStrategy: () => 10, maxRetriesPerRequest: null, commandTimeout: 60_000 },
     });
     client.on('error', () => undefined); // refused until the server listens
     this.connection = client;
