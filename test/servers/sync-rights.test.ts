@@ -22,6 +22,13 @@ const allow = (nodes: readonly RedisNode[], rules: readonly string[]): Promise<u
 const without = (rules: readonly string[], ...left: string[]): string[] => rules.filter((rule) => !left.includes(rule));
 const login = ({ url }: RedisNode): string => url.replace('://', '://rdbkit:s3cret@');
 
+/** Until what a run says on standard error tells that it applies writes. */
+async function follows(stderr: Collector): Promise<void> {
+  await until('it follows', () => /applying the writes since|going on where/.test(stderr.text)).catch((error: unknown) => {
+    throw new Error(`${String(error)}: ${stderr.text}`);
+  });
+}
+
 /** A run of the program in this process. */
 class Run {
   readonly stderr = new Collector();
@@ -35,7 +42,7 @@ class Run {
   }
 
   async follows(): Promise<this> {
-    await until('it follows', () => Promise.resolve(/applying the writes since|going on where/.test(this.stderr.text)));
+    await follows(this.stderr);
     return this;
   }
 
@@ -306,7 +313,7 @@ describe(`the least rights for a sync of clusters, ${SERVER}`, () => {
     const stopping = new AbortController();
     const argv = ['sync', login(single), login(target.nodes[0]), '--yes', '--spool', 'none'];
     const running = rdbkit(argv, { env, stderr, signal: stopping.signal });
-    await until('it follows', () => Promise.resolve(stderr.text.includes('applying the writes since')));
+    await follows(stderr);
     await single.client.mset('a', 1, 'b', 2, 'c', 3);
     await single.client.multi().rename('a', 'd').incr('b').exec();
     await until('they are alike', async () => (await unlike([single], mastersOf(target))).length === 0);
@@ -322,7 +329,7 @@ describe(`the least rights for a sync of clusters, ${SERVER}`, () => {
     const argv = ['sync', login(source.nodes[0]), login(target.nodes[0]), '--yes', '--spool', 'none', '--not-prefix', 'x:', '--verbose'];
     await toSource('SET', '{a}:1', '1');
     const running = rdbkit(argv, { env, stderr, signal: stopping.signal });
-    await until('it follows', () => Promise.resolve(stderr.text.includes('applying the writes since')));
+    await follows(stderr);
     await toSource('SET', 'x:{a}', '1');
     await toSource('RENAME', 'x:{a}', '{a}:2');
     const slot = Number(await source.nodes[0].client.call('CLUSTER', 'KEYSLOT', '{a}'));
@@ -352,7 +359,7 @@ describe(`the least rights for a sync of clusters, ${SERVER}`, () => {
     const stderr = new Collector();
     const argv = ['sync', login(source.nodes[0]), login(target.nodes[0]), '--yes', '--spool', 'none'];
     const running = rdbkit(argv, { env, stderr });
-    await until('it follows', () => Promise.resolve(stderr.text.includes('applying the writes since')));
+    await follows(stderr);
     await Promise.all(source.nodes.map(({ client }) => client.call('ACL', 'SETUSER', 'rdbkit', rule)));
     const { code, err } = await running;
     expect([code, rightsOf(err)]).toEqual([4, rule.replace('-', '+')]);

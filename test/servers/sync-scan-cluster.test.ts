@@ -20,7 +20,7 @@ const byScan = (source: string, target: string): SyncRun =>
   });
 
 const follows = (run: SyncRun): Promise<void> =>
-  run.until('it follows', () => run.status?.phase === 'changes', 60_000);
+  run.until('it follows', () => run.status?.phase === 'changes');
 
 describe('a cluster that is read by scan', { timeout: 600_000 }, () => {
   let source: TestCluster;

@@ -94,9 +94,9 @@ test('after any fault, what it says at its end is true', { timeout: 600_000 }, a
   for (let round = 0; round < roundsOf(3); round++) {
     const name = names[(round + SEED) % names.length];
     run = start();
-    if (below(3) > 0) await run.said(/applying the writes since/, 60_000);
+    if (below(3) > 0) await run.said(/applying the writes since/);
     await writingDuring(SEED * 1000 + round, FAULTS[name]);
-    await run.said(/applying the writes since/, 60_000);
+    await run.said(/applying the writes since/);
     const { code, err, signal } = await run.kill('SIGTERM');
     expect(signal === null ? code : 143, err).toBe(143);
     const isWell = err.includes('Nothing is pending');

@@ -45,7 +45,7 @@ export function faultSource(): FaultSource {
   beforeAll(async () => {
     made.data = await faultData(20_000);
     made.source = folder.file('source.rdb', made.data.rdb);
-  }, 60_000);
+  });
   afterAll(() => folder.remove());
   return made;
 }

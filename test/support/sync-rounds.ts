@@ -74,7 +74,7 @@ export class SyncRounds {
   /** Until writes from now on are applied. */
   async follows(): Promise<void> {
     const { masters, source } = this.options;
-    await this.process.said(/applying the writes since|going on where an earlier run ended/, 60_000);
+    await this.process.said(/applying the writes since|going on where an earlier run ended/);
     this.counters.limit(Infinity);
     this.limited = false;
     const sign = `sign:${Math.floor(this.random() * 1e9)}`;
@@ -91,7 +91,6 @@ export class SyncRounds {
         const found = await Promise.all((await masters()).map(({ client }) => client.exists(sign).catch(() => 0)));
         return found.includes(1);
       },
-      60_000,
     ).catch((error: unknown) => {
       throw new Error(`${String(error)}: ${this.process.err}`);
     });
@@ -104,7 +103,7 @@ export class SyncRounds {
 
   async checkWith(running: Running): Promise<void> {
     await this.counters.stop();
-    await untilAlike([this.options.source], await this.options.masters(), { patience: 60_000 }).catch((error: unknown) => {
+    await untilAlike([this.options.source], await this.options.masters()).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${running.err}`);
     });
     this.counters.start();
