@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { LaneRecord } from '../../src/sync/record.js';
 import { HOLD } from '../../src/sync/settle.js';
 import { HookProxy } from '../support/hook-proxy.js';
+import { TestCluster } from '../support/redis-cluster.js';
 import { RedisNode } from '../support/redis-node.js';
 import { SyncRun } from '../support/sync-run.js';
-import { unlike } from '../support/sync-support.js';
+import { unlike, untilAlike } from '../support/sync-support.js';
 import { until } from '../support/until.js';
 
 let source: RedisNode;
@@ -189,6 +191,28 @@ describe('fences of other databases', () => {
     expect([(await last.done).caughtUp, last.problems]).toEqual([true, []]);
     expect(await unlike([source], [target], { databases: [0, 3, 5] })).toEqual([]);
   });
+});
+
+test('into a cluster, what the records say may have been sent is not taken back by FLUSHALL: writes after it are sent as far as that', async () => {
+  const cluster = await TestCluster.start();
+  const [master] = await cluster.masters();
+  const monitor = await master.client.monitor();
+  const sent: number[] = [];
+  monitor.on('monitor', (_, [command, key, , record]: string[]) => {
+    if (/^hset$/i.test(command) && key.startsWith('rdbkit:sync:test{')) sent.push((JSON.parse(record) as LaneRecord).sent);
+  });
+  const run = new SyncRun(source.url, master.url, { spool: undefined, untilCaughtUp: false });
+  await run.follows();
+  await source.client.incr('before');
+  await until('a record has put it ahead', () => (sent.at(-1) ?? 0) > 100_000);
+  await source.client.flushall();
+  await source.client.incr('after');
+  await untilAlike([source], await cluster.masters());
+  await until('there are records after it', () => sent.length > 6);
+  expect(sent).toEqual(sent.toSorted((a, b) => a - b));
+  await run.abort();
+  monitor.disconnect();
+  await cluster.stop();
 });
 
 describe('hash fields that expire', () => {

@@ -354,11 +354,12 @@ export class ChangeWriter {
     stream: { readonly inUnit: boolean; readonly db: number },
   ): Promise<void> {
     await this.drained();
-    const { allowed, certain, certainDb, doubtTo } = this;
+    const { asked, certain, certainDb, doubtTo } = this;
     const { recordDb, transactions } = this.options;
     const isPlace = !stream.inUnit && this.unsettled === 0;
-    const inside = { certain, db: certainDb, sent: Math.max(offset, doubtTo, allowed) };
-    const place = isPlace ? { certain: offset, db: stream.db, sent: offset } : inside;
+    // in a cluster, what comes next is sent as far as the records before this one allow
+    const sent = isPlace && transactions ? offset : Math.max(offset, doubtTo, asked);
+    const place = isPlace ? { certain: offset, db: stream.db, sent } : { certain, db: certainDb, sent };
     const fences = this.records.allFences(offset);
     await this.own.everywhere((connection, index) =>
       this.own.send(connection, db, [
