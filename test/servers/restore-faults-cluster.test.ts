@@ -12,7 +12,7 @@ describe('a cluster', () => {
   let joined: RedisNode | undefined;
 
   beforeAll(async () => {
-    cluster = await TestCluster.start();
+    cluster = await TestCluster.start('--cluster-node-timeout', '4000'); // failovers by themselves
   });
 
   afterAll(() => cluster.stop());

@@ -86,6 +86,7 @@ export class DocsServers {
 export function steady(output: string): string {
   return output
     .replace(/^\d{10}\.\d{6} \[(\d+) [\d.]+:\d+\]/gm, 'TIME [$1 CLIENT]')
+    .replace(/^rdbkit: (?:changes, |full copy \d|connecting$).*\n/gm, '') // how far a sync is, on a slow machine
     .replace(/; [^;]*B, [\d.]+ s, [^;]*B\/s$/gm, '; SPEED') // of diff
     .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED')
     .replace(/, [\d.]+ k?B in, [\d.]+ k?B out, [\d.]+ s, .*\/s$/gm, ', SPEED')

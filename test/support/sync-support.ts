@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Content, contentOf, differences } from './fault-data.js';
 import type { TestCluster } from './redis-cluster.js';
 import type { RedisNode } from './redis-node.js';
@@ -5,7 +6,9 @@ import { digestOf } from './restore-support.js';
 import { until } from './until.js';
 
 /** At both, until they are the same. */
-const LOOKS = 4;
+const LOOKS = 8;
+/** Milliseconds between two of them, but for the first ones. */
+const PAUSE = 250;
 
 /** What the keys begin with that `rdbkit sync` keeps its positions in. */
 export const POSITIONS = 'rdbkit:sync:';
@@ -40,6 +43,7 @@ export async function unlike(source: readonly RedisNode[], target: readonly Redi
   for (let more = LOOKS - 1; ; more--) {
     const found = await look();
     if (found.length === 0 || more === 0) return found;
+    if (more < LOOKS - 2) await delay(PAUSE);
   }
 }
 
