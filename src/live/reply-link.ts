@@ -263,6 +263,22 @@ export class ReplyLink {
       await this.more(this.end - this.pos + 1);
     }
   }
+
+  /** Reads a line that is a number after a byte of this kind. Throws SyntaxError for any other reply. */
+  async numberOf(kind: number): Promise<number> {
+    await this.more(1);
+    if (this.bytes[this.pos] !== kind) throw garbled(this.bytes, this.pos, this.end);
+    this.pos = await this.whole(() => this.number(this.pos));
+    return this.value;
+  }
+
+  /** Reads an error, which the next reply is: its text. */
+  async errorLine(): Promise<string> {
+    const end = await this.whole(() => this.lineEnd(this.pos));
+    const text = this.line(this.pos, end);
+    this.pos = end;
+    return text;
+  }
 }
 
 /** For what is not RESP 2. */
