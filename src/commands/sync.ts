@@ -35,6 +35,8 @@ const RETRY_FOR = 60_000;
 /** Full copies that are begun at most, and milliseconds between one that the source has ended and the next. */
 const COPIES = 3;
 const COPY_AGAIN = 1000;
+/** Milliseconds that lanes have to end in, at most: a target may not answer. */
+const ENDING = 1000;
 /** Milliseconds between two calls of `onStatus`. */
 const STATUS_EVERY = 1000;
 
@@ -185,6 +187,7 @@ class Sync {
       await this.cutover?.end();
       session.close();
       await lanes.close();
+      await Promise.race([lanes.ended(), delay(ENDING, undefined, { ref: false })]); // none writes to the target any more
     }
   }
 

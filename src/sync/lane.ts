@@ -218,9 +218,11 @@ export class Lane implements Crosser {
     await servers.refresh();
     const before = await readRecords(servers, keys);
     claim.checked(before.lanes.get(number));
+    signal.throwIfAborted(); // a run that has ended writes no more
     await claim.make(before.places);
     await endConnections(servers, keys, number);
     const records = await readRecords(servers, keys);
+    signal.throwIfAborted();
     const state = claim.checked(records.lanes.get(number));
     const { record, sent } = state;
     const writer = await ChangeWriter.attach(
@@ -239,6 +241,7 @@ export class Lane implements Crosser {
     target.attach(writer);
     this.requests.open();
     await claim.stillOwn(records.places);
+    signal.throwIfAborted();
     await claim.make(target.writer.recordPlaces);
     claim.keepLooking(target.writer);
     if (crossing !== undefined) await target.writer.writeSlots(crossing.text);

@@ -19,7 +19,7 @@ async function startSentinel(
   const port = await freePort();
   const lines = [
     ...[`port ${port}`, 'bind 127.0.0.1', `dir ${folder.path}`, `sentinel monitor mymaster 127.0.0.1 ${portOf(master)} 1`],
-    ...['sentinel down-after-milliseconds mymaster 1000', 'sentinel failover-timeout mymaster 3000', ...more],
+    ...['sentinel down-after-milliseconds mymaster 3000', 'sentinel failover-timeout mymaster 3000', ...more],
   ];
   const sentinel = spawn(SERVER, [folder.file('sentinel.conf', `${lines.join('\n')}\n`), '--sentinel'], { stdio: 'ignore' });
   const asked = new Redis({ port, password, host: '127.0.0.1', retryStrategy: (times) => (times < 100 ? 50 : null) });

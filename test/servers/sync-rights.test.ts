@@ -357,7 +357,7 @@ describe(`the least rights for a sync of clusters, ${SERVER}`, () => {
 
   test.each(['-cluster|nodes', '-cluster|slots'])('%s of the source while it runs', async (rule) => {
     const stderr = new Collector();
-    const argv = ['sync', login(source.nodes[0]), login(target.nodes[0]), '--yes', '--spool', 'none'];
+    const argv = ['sync', login(source.nodes[0]), login(target.nodes[0]), '--yes', '--spool', 'none', '--on-conflict', 'replace'];
     const running = rdbkit(argv, { env, stderr });
     await follows(stderr);
     await Promise.all(source.nodes.map(({ client }) => client.call('ACL', 'SETUSER', 'rdbkit', rule)));

@@ -28,7 +28,7 @@ class Watched {
     const port = await freePort();
     const lines = [
       ...[`port ${port}`, 'bind 127.0.0.1', `dir ${folder.path}`, `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`],
-      ...[`sentinel down-after-milliseconds ${name} 1000`, `sentinel failover-timeout ${name} 3000`],
+      ...[`sentinel down-after-milliseconds ${name} 3000`, `sentinel failover-timeout ${name} 3000`],
     ];
     const sentinel = spawn(SERVER, [folder.file(`${name}.conf`, `${lines.join('\n')}\n`), '--sentinel'], { stdio: 'ignore' });
     const asked = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 50, maxRetriesPerRequest: null });
