@@ -35,7 +35,7 @@ const RETRY_FOR = 60_000;
 /** Full copies that are begun at most, and milliseconds between one that the source has ended and the next. */
 const COPIES = 3;
 const COPY_AGAIN = 1000;
-/** Milliseconds that lanes have to end in, at most: a target may not answer. */
+/** Milliseconds to wait for lanes to end: a target may not answer. */
 const ENDING = 1000;
 /** Milliseconds between two calls of `onStatus`. */
 const STATUS_EVERY = 1000;

@@ -8,7 +8,7 @@ import { NoRanges, RangeReader } from './range-reader.js';
 import { BULK, garbled, type ReplyLink } from './reply-link.js';
 import { copy, TIME_EVERY } from './scan-commands.js';
 import { vendorOf } from './scan-output.js';
-import { releaseVersion, type ScanServer } from './scan-server.js';
+import type { ScanServer } from './scan-server.js';
 import type { SideLink } from './side-link.js';
 
 /** Bytes of metadata before the type of a large value, at most. */
@@ -159,6 +159,6 @@ export class LargeValues {
     const link = await this.side.connect();
     const answer = await link.ask('FUNCTION', 'DUMP');
     const isPayload = answer instanceof Uint8Array && answer.length >= PAYLOAD_FOOTER;
-    this.server.beginOutput(isPayload ? payloadVersion(answer).version : releaseVersion(this.server.info));
+    this.server.beginOutput(isPayload ? payloadVersion(answer).version : undefined);
   }
 }

@@ -11,7 +11,7 @@ import { KeyReplies } from './key-replies.js';
 import { LatencyGuard } from './latency-guard.js';
 import { ReplyLink } from './reply-link.js';
 import { ScanPace } from './scan-pace.js';
-import { refused, releaseVersion, ScanServer } from './scan-server.js';
+import { refused, ScanServer } from './scan-server.js';
 import type { NodeScanTarget, ScanPosition, ScanSettings } from './scan-terms.js';
 import { SideLink } from './side-link.js';
 
@@ -143,7 +143,7 @@ export class NodeScan {
         this.finished.add(db);
       }
       if (swaps !== undefined && ((await server.swaps()) ?? 0) > swaps) counts.swaps++;
-      server.beginOutput(releaseVersion(server.info));
+      server.beginOutput();
     } finally {
       link.close();
       side.close();

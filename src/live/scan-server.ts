@@ -96,8 +96,8 @@ export class ScanServer {
     return Date.now() + (this.opened.clockAhead ?? 0);
   }
 
-  /** Writes the header of the RDB, unless it is there. */
-  beginOutput(version: number): void {
+  /** Writes the header of the RDB, unless it is there. `version`: of the first payload, or what its release is known to write. */
+  beginOutput(version = releaseVersion(this.info)): void {
     this.settings.output.begin(version, this.info, this.now());
   }
 
@@ -168,7 +168,7 @@ const isAllowed = (answer: Answer): boolean =>
 const OLDEST_COMMON = 9;
 
 /** What a server of this release writes, as far as that is known; else what the latest one does. */
-export function releaseVersion({ make, redisVersion, version }: Omit<ServerInfo, 'clockAhead'>): number {
+function releaseVersion({ make, redisVersion, version }: Omit<ServerInfo, 'clockAhead'>): number {
   const vendor = make === 'valkey' ? 'valkey' : 'redis';
   const [major, minor] = (vendor === 'valkey' ? version : redisVersion).split('.');
   const own = TARGETS.filter((target) => target.vendor === vendor);

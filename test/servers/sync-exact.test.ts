@@ -193,7 +193,7 @@ describe('fences of other databases', () => {
   });
 });
 
-test('into a cluster, what the records say may have been sent is not taken back by FLUSHALL: writes after it are sent as far as that', async () => {
+test('into a cluster, FLUSHALL does not lower the offset that records allow to be sent', async () => {
   const cluster = await TestCluster.start();
   const [master] = await cluster.masters();
   const monitor = await master.client.monitor();

@@ -76,11 +76,15 @@ export class Counters {
   }
 
   /**
-   * At most so many commands from now on, after which it pauses until there is another limit: what is written while nothing reads it is to
+   * At most so many commands from now on, after which it pauses until `unlimit`: what is written while nothing reads it is to
    * fit into the backlog of the source, however slow the machine is.
    */
   limit(commands: number): void {
-    this.left = commands;
+    this.left = Math.min(this.left, commands);
+  }
+
+  unlimit(): void {
+    this.left = Infinity;
   }
 
   /** All commands are answered then, or unknown. */

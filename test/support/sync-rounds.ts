@@ -36,7 +36,6 @@ export class SyncRounds {
   /** What all its runs have said. */
   said = '';
   private running: Running | undefined;
-  private limited = false;
   private readonly spool = mkdtempSync(join(tmpdir(), 'rdbkit-sync-'));
 
   constructor(private readonly options: SyncRoundsOptions) {
@@ -64,8 +63,7 @@ export class SyncRounds {
 
   /** kill -9. From then on until it follows again, only so much is written as the smallest backlog of these tests holds. */
   async kill(): Promise<void> {
-    if (!this.limited) this.counters.limit(WHILE_DOWN);
-    this.limited = true;
+    this.counters.limit(WHILE_DOWN);
     const { err } = await this.process.kill();
     this.said += err;
     this.running = undefined;
@@ -75,8 +73,7 @@ export class SyncRounds {
   async follows(): Promise<void> {
     const { masters, source } = this.options;
     await this.process.said(/applying the writes since|going on where an earlier run ended/);
-    this.counters.limit(Infinity);
-    this.limited = false;
+    this.counters.unlimit();
     const sign = `sign:${Math.floor(this.random() * 1e9)}`;
     await until('there is a key to be written', () =>
       source.client.set(sign, '1').then(
