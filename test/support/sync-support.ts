@@ -55,11 +55,11 @@ export const untilSameDigest = async (one: RedisNode, other: RedisNode): Promise
 export async function untilAlike(
   source: readonly RedisNode[],
   target: readonly RedisNode[],
-  options: ContentOptions & { patience?: number } = {},
+  options: ContentOptions = {},
 ): Promise<void> {
   let last: string[] = [];
   const alike = async (): Promise<boolean> => (last = await unlike(source, target, options)).length === 0;
-  await until('source and target are alike', alike, options.patience).catch((error: unknown) => {
+  await until('source and target are alike', alike).catch((error: unknown) => {
     throw new Error(`${String(error)}: ${last.length} differences\n${last.slice(0, 10).join('\n')}`);
   });
 }
