@@ -70,10 +70,10 @@ class SlowFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    // for a machine that does much else: what waits for something in a test waits up to 30 s
+    // for a machine that does much else: what waits for something in a test waits up to 2 minutes
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 120_000 } },
     setupFiles: ['test/support/runs.ts'],
     sequence: { sequencer: SlowFirst },
     projects: [

@@ -47,6 +47,7 @@ export async function openHtml(html: string, options: BrowserContextOptions = {}
 /** The same for a page that is served; it may ask for what is below its URL. */
 export async function openUrl(url: string, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce', ...options });
+  context.setDefaultTimeout(120_000);
   const page = await context.newPage();
   page.on('console', (message) => {
     // of what these tests do

@@ -155,7 +155,7 @@ describe.each([TS_CODEC, ...FORMS])('$name', ({ name, bytes, compression }) => {
     for (const size of [1, 2, 3, 7, 4096, 70000]) expectSame(await read(reused(bytes, size < 10 ? chunksOf(size) : [size])));
     const cuts = fc.array(fc.nat(bytes.length), { maxLength: 30 });
     await fc.assert(fc.asyncProperty(cuts, async (at) => expectSame(await read(pieces(bytes, at)))), { numRuns: 20 });
-  }, 60_000);
+  });
 
 });
 
@@ -169,7 +169,7 @@ describe.each(FORMS)('$name, damaged', ({ bytes, compression, checked, ends }) =
       if (outcome.error === undefined) expect(ends).toContain(outcome.bytes.length);
       else expectError(outcome, 'BAD_COMPRESSION', /ends early/);
     }), { numRuns: 150 });
-  }, 60_000);
+  });
 
   test('flipped bits', async () => {
     const flips = fc.array(fc.nat(bytes.length * 8 - 1), { minLength: 1, maxLength: 3 });
@@ -182,7 +182,7 @@ describe.each(FORMS)('$name, damaged', ({ bytes, compression, checked, ends }) =
       if (outcome.error !== undefined) expectError(outcome, 'BAD_COMPRESSION', /./);
       else if (checked && input.compression === compression) expectSame(outcome);
     }), { numRuns: 300 });
-  }, 60_000);
+  });
 });
 
 describe('what was decompressed before the damage comes first', () => {
@@ -232,7 +232,7 @@ describe('gzip', () => {
     }
     expect(total).toBe(200 << 20);
     expect(peak - before).toBeLessThan(100e6);
-  }, 60_000);
+  });
   test('CRC-32 without zlib', () => {
     expect(tableCrc32(Buffer.from('123456789'))).toBe(0xcbf43926);
     expect(tableCrc32(plain.subarray(9), tableCrc32(plain.subarray(0, 9)))).toBe(crc32(plain, 0));

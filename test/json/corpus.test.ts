@@ -7,9 +7,6 @@ import { differences } from '../support/compare.js';
 import { SINGLE_BYTES } from '../support/factor.js';
 import { decodeBytes } from '../support/support.js';
 
-/** Milliseconds that a test may take on a busy machine. */
-const SLOW = 60_000;
-
 const folder = new URL('../../fixtures/servers/', import.meta.url);
 const files = readdirSync(folder);
 const GOLDEN = /\.jsonl(\.gz)?$/;
@@ -76,7 +73,7 @@ describe.each(names)('%s', (name) => {
 
   test('comes to the same bytes in single bytes and the smallest parts', async () => {
     expect(same((await whole).bytes, (await decodeBytes(rdb, { chunks: SINGLE_BYTES, limit: 64 })).bytes)).toBe(true);
-  }, SLOW);
+  });
 
   test('comes to the same bytes in any chunks and parts', async () => {
     const want = (await whole).bytes;
@@ -89,7 +86,7 @@ describe.each(names)('%s', (name) => {
       }),
       { numRuns: 6 },
     );
-  }, SLOW);
+  });
 });
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

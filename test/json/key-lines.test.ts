@@ -20,10 +20,8 @@ const keys = async (rdb: Uint8Array): Promise<string> => (await decodeBytes(rdb)
 /** The release that wrote a file. */
 const serverOf = (name: string): string => /^\w+-\d+(?:\.\d+)*/.exec(name)?.[0] ?? '';
 
-const TIMEOUT = 60_000;
-
 describe('files of servers, decoded and encoded again, are what they were', () => {
-  test.each(fixtures)('%s', { timeout: TIMEOUT }, async (name) => {
+  test.each(fixtures)('%s', async (name) => {
     const lines = await keys(read(name));
     const { refusals, rdb } = await encodeLines(lines, { target: serverOf(name) });
     expect(refusals).toEqual([]);
@@ -33,7 +31,6 @@ describe('files of servers, decoded and encoded again, are what they were', () =
 
   test.each(['redis-2.8.24.rdb', 'redis-7.0.15.rdb', 'redis-7.4.1-modules.rdb'])(
     '%s for every server',
-    { timeout: TIMEOUT },
     async (name) => {
       const lines = await keys(read(name));
       const records = comparable(lines) as Record<string, unknown>[];
@@ -122,7 +119,7 @@ const file = fc
   );
 
 describe('any values', () => {
-  test.each(['redis-7.4', 'valkey-9.1', 'redis-8.8'])('come back from %s', { timeout: TIMEOUT }, async (target) => {
+  test.each(['redis-7.4', 'valkey-9.1', 'redis-8.8'])('come back from %s', async (target) => {
     await fc.assert(
       fc.asyncProperty(file, fc.integer({ min: 1, max: 5000 }), async (lines, chunks) => {
         const { rdb, refusals } = await encodeLines(lines, { target, chunks });
@@ -133,7 +130,7 @@ describe('any values', () => {
     );
   });
 
-  test('without field expiries from every server', { timeout: TIMEOUT }, async () => {
+  test('without field expiries from every server', async () => {
     await fc.assert(
       fc.asyncProperty(file, fc.constantFrom(...TARGETS), async (lines, { release, vendor }) => {
         const { rdb, refusals } = await encodeLines(lines, { target: `${vendor}-${release}` });
@@ -145,7 +142,7 @@ describe('any values', () => {
     );
   });
 
-  test('in any chunks, however long the line', { timeout: TIMEOUT }, async () => {
+  test('in any chunks, however long the line', async () => {
     const big = 'é😀"\\'.repeat(STRIDE === 1 ? 100_000 : 20_000);
     const lines = [
       { db: 0, key: 'a', type: 'string', value: big },
@@ -184,7 +181,7 @@ describe('any values', () => {
     expect(JSON.parse(await keys(rdb))).toMatchObject({ db: 0, key: 'k', type: 'list', value: { length: 200_001 } });
   });
 
-  test('any truncation and any mutation ends well or with a code', { timeout: TIMEOUT }, async () => {
+  test('any truncation and any mutation ends well or with a code', async () => {
     const bytes = new TextEncoder().encode(
       (await keys(read('redis-7.2.6.rdb')))
         .split('\n')
@@ -381,7 +378,6 @@ describe('what a server would write', () => {
 
   test.each(inTurn(['7.0', '6.2', '3.0'], 0))(
     'large strings are compressed where that saves something, for %s',
-    { timeout: TIMEOUT },
     async (target) => {
       const [same, mixed, random] = [
         'x'.repeat(3_000_000),

@@ -325,7 +325,7 @@ describe('frames', () => {
       }),
       { numRuns: 150 },
     );
-  }, 60_000);
+  });
 
   /** The first rows of a file. */
   function filledBy(framer: Framer, file: Uint8Array, into: Batch): Batch {

@@ -684,7 +684,7 @@ describe('docs/library.md', () => {
     expect(printed.join('')).toBe(output);
   });
 
-  test('of wrong options, TypeScript says what is wrong, and nothing else', { timeout: 60_000 }, () => {
+  test('of wrong options, TypeScript says what is wrong, and nothing else', () => {
     const source = join(temp, 'wrong.ts');
     const wrong = ["{ txt: true }", "{ text: 'yes' }", "{ text: true, meta: true, filter: { typ: ['hash'] } }"];
     const code = wrong.map((options) => `for await (const record of decode('x', ${options})) console.log(record);`);
@@ -711,7 +711,7 @@ describe('docs/library.md', () => {
     ]);
   });
 
-  test('the examples have right types', { timeout: 60_000 }, () => {
+  test('the examples have right types', () => {
     examples.forEach(({ code }, i) => writeFileSync(file(i), inPlace(code).replaceAll('src/index.ts', 'src/index.js')));
     const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: { compilerOptions: object } };
     const { options } = ts.convertCompilerOptionsFromJson(

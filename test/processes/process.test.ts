@@ -47,7 +47,7 @@ test('without a source, a pipe or a file on standard input is read', async () =>
   for (const nothing of ['< /dev/null', '<&-']) {
     expect(await run(`R decode ${nothing}`)).toMatchObject({ code: 2, err: expect.stringContaining('no source given') as string });
   }
-}, 60_000);
+});
 
 test('it works from any folder and leaves nothing in it', async () => {
   const other = new Folder();
@@ -72,7 +72,7 @@ describe('pipes', () => {
     const { code, err, out } = await run('R decode - --limit 1 < <(cat "$F"; exec sleep 100 >&- 2>&-)');
     expect(lines(out)).toHaveLength(1);
     expect([code, err]).toEqual([0, expect.stringContaining('rdbkit: 1 key, ')]);
-  }, 60_000);
+  });
 
   test.skipIf(!existsSync('/dev/full'))('a full disk exits 4', async () => {
     expect(await run('R decode "$F" > /dev/full')).toMatchObject({
@@ -111,7 +111,7 @@ test('payloads: pipes and exit codes', async () => {
     code: 4,
     err: 'rdbkit: cannot write standard output: no space is left on the device. Make room, or write to another place, and run it again.\n',
   });
-}, 60_000);
+});
 
 test.skipIf(process.platform !== 'linux')('a closed standard output is told, as far as Node lets it be known', async () => {
   const nowhere = 'rdbkit: warning: standard output is closed, or /dev/null: the output goes nowhere.';
@@ -122,7 +122,7 @@ test.skipIf(process.platform !== 'linux')('a closed standard output is told, as 
   for (const command of ['decode "$F" -o "$T/closed.jsonl"', 'check "$F"', '--help'])
     expect((await run(`R ${command} >&-`)).err).not.toContain('warning');
   expect(await run('R decode "$F" -q >&- 2>&-')).toMatchObject({ code: 0, err: '' });
-}, 60_000);
+});
 
 test('a large string that cannot be put aside is an error that names TMPDIR', async () => {
   const header = Buffer.from([...Buffer.from('REDIS0011'), 0, 1, 0x6b, 0x80, 0, 0xc0, 0, 0]); // a string of 12 MiB
@@ -158,10 +158,8 @@ describe('an output in danger', () => {
   });
 
   test('a FIFO that nobody reads does not hold up a signal', async () => {
-    const started = performance.now();
-    const { code } = await run('mkfifo "$T/fifo"; timeout -k 60 -s TERM 2 "$NODE" "$RDBKIT" decode "$F" -o "$T/fifo"');
+    const { code } = await run('mkfifo "$T/fifo"; timeout -k 200 -s TERM 2 "$NODE" "$RDBKIT" decode "$F" -o "$T/fifo"');
     expect([124, 143]).toContain(code);
-    expect(performance.now() - started).toBeLessThan(45_000);
   });
 });
 

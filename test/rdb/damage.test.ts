@@ -6,9 +6,6 @@ import { inTurn, STRIDE } from '../support/factor.js';
 import { changed, changes, FILES, id, loop } from '../support/samples.js';
 import { bytes, type DecodeOptions, decodeBytes, le, len, listpack, type Part, rdb, resealed, str } from '../support/support.js';
 
-/** Milliseconds that a test may take on a busy machine. */
-const SLOW = 60_000;
-
 const folder = new URL('../../fixtures/servers/', import.meta.url);
 const corpus = readdirSync(folder).filter((file) => file.endsWith('.rdb'));
 
@@ -44,7 +41,7 @@ describe('a file that ends too early', () => {
       }
     }
     expect(wrong).toEqual([]);
-  }, SLOW);
+  });
 
   test.each(corpus)('%s', async (name) => {
     const file = new Uint8Array(readFileSync(new URL(name, folder)));
@@ -55,7 +52,7 @@ describe('a file that ends too early', () => {
         expect([code, offset]).toEqual(end < 9 ? ['NOT_RDB', 0] : ['TRUNCATED', end]);
       }
     }
-  }, SLOW);
+  });
 
   test('is known at once where the length of the input is', async () => {
     const file = bytes('REDIS0012', 0, str('k'), len(2 ** 40), 'x');
@@ -63,8 +60,7 @@ describe('a file that ends too early', () => {
   });
 });
 
-test.each(Object.keys(FILES))('%s, damaged: lines or an RdbError, the same in any chunks and parts, and soon', async (name) => {
-  const began = performance.now();
+test.each(Object.keys(FILES))('%s, damaged: lines or an RdbError, the same in any chunks and parts', async (name) => {
   await fc.assert(
     fc.asyncProperty(changes, fc.boolean(), fc.integer({ min: 1, max: 100 }), async (list, sealed, chunks) => {
       const damaged = changed(FILES[name], list);
@@ -77,8 +73,7 @@ test.each(Object.keys(FILES))('%s, damaged: lines or an RdbError, the same in an
     }),
     { numRuns: 250 },
   );
-  expect(performance.now() - began).toBeLessThan(SLOW / 2);
-}, SLOW);
+});
 
 test.each<[name: string, record: Part]>([
   ['a string of 2^39 bytes', [0, str('k'), len(2 ** 39), 'x']],

@@ -6,8 +6,6 @@ import { encodeLines, typesOf } from '../support/encode-support.js';
 import { TestServer } from '../support/redis-server.js';
 import { decodeBytes, noise } from '../support/support.js';
 
-const TIMEOUT = 60_000;
-
 /** Written by hand: what no server wrote so. */
 const HAND = `${[
   '{"key":"text","type":"string","value":"é"}',
@@ -66,7 +64,7 @@ async function held({ client }: TestServer): Promise<Map<string, string>> {
 }
 
 describe('a real server', () => {
-  test('finds in what was decoded and encoded again what it finds in the file', { timeout: TIMEOUT }, async () => {
+  test('finds in what was decoded and encoded again what it finds in the file', async () => {
     const file = new Uint8Array(readFileSync(join(import.meta.dirname, '../../fixtures/servers/redis-7.0.15.rdb')));
     const { rdb } = await encodeLines((await decodeBytes(file, { meta: true })).lines);
     const server = await TestServer.start('--enable-debug-command', 'yes');
@@ -81,7 +79,7 @@ describe('a real server', () => {
     }
   });
 
-  test('writes the same types as encode, and holds what it loads as what it was told', { timeout: TIMEOUT }, async () => {
+  test('writes the same types as encode, and holds what it loads as what it was told', async () => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     try {
       await fill(server);
@@ -99,7 +97,7 @@ describe('a real server', () => {
     }
   });
 
-  test('loads what was written by hand', { timeout: TIMEOUT }, async () => {
+  test('loads what was written by hand', async () => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     const { client } = server;
     try {

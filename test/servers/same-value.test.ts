@@ -5,8 +5,6 @@ import { serverFile } from '../support/dump-support.js';
 import { TestServer } from '../support/redis-server.js';
 import { framesOf } from '../support/transcode-support.js';
 
-const TIMEOUT = 60_000;
-
 /** Payloads of the keys of a file, by database and key. Types that only newer files have do not come up. */
 const payloadsOf = (file: Uint8Array): Map<string, Uint8Array> =>
   new Map(
@@ -17,7 +15,7 @@ const payloadsOf = (file: Uint8Array): Map<string, Uint8Array> =>
   );
 
 describe('what a real server gives back of what it was given', () => {
-  test.each(['redis-2.8.24', 'redis-3.2.13', 'redis-5.0.14', 'redis-6.2.14-lru', 'redis-7.0.15'])('%s', { timeout: TIMEOUT }, async (name) => {
+  test.each(['redis-2.8.24', 'redis-3.2.13', 'redis-5.0.14', 'redis-6.2.14-lru', 'redis-7.0.15'])('%s', async (name) => {
     const server = await TestServer.start('--enable-debug-command', 'yes');
     const { client } = server;
     try {

@@ -26,7 +26,6 @@ import {
 import { decoded, frameOf, framesOf } from '../support/transcode-support.js';
 import { DISTINCT, loop, plain, SOURCES } from '../support/value-sources.js';
 
-const TIMEOUT = 60_000;
 const REDIS = 15;
 const VALKEY = 80;
 
@@ -266,7 +265,7 @@ describe('what is written for another server', () => {
     );
   });
 
-  test.each(SERVERS)('all keys of %s', { timeout: TIMEOUT }, (name) => {
+  test.each(SERVERS)('all keys of %s', (name) => {
     const transcoders = ['2.8', '6.2', '7.0', 'valkey-9.1', '8.10'].map((target) => new Transcoder(parseTarget(target)));
     let before = payload([0, str('none')]);
     let compared = 0;
