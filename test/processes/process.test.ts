@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { encodePayload } from '../../src/rdb/payload.js';
 import { Collector, decode, FIXTURE, Folder, lines, rdbkit } from '../support/cli-support.js';
 import { BIN, collect, type Ended, shell } from '../support/processes.js';
+import { until } from '../support/until.js';
 
 const folder = new Folder();
 let whole = '';
@@ -171,8 +172,9 @@ describe('signals', () => {
     const child = spawn(process.execPath, [BIN, command, source, '-o', file]);
     const ended = collect(child);
     if (input !== undefined) child.stdin.write(input); // and leave it open: more could come
-    for (let i = 0; i < 400 && !readdirSync(dirname(file)).some((name) => name.endsWith('.tmp')); i++) await delay(20);
-    await delay(700);
+    await until('the output is begun', () => readdirSync(dirname(file)).some((name) => name.endsWith('.tmp')));
+    await until('the input is taken', () => child.stdin.writableLength === 0);
+    await delay(2000); // for what a pipe holds
     for (let i = 0; i < times; i++) {
       child.kill(signal);
       await delay(50);
@@ -218,14 +220,16 @@ describe('a terminal', () => {
   const available = script.status === 0 && script.stdout.includes('util-linux');
   if (!available) process.stderr.write('SKIPPED: the progress bar on a pseudo-terminal: there is no script(1) of util-linux here\n');
 
-  /** Runs in a pseudo-terminal; what it shows comes out. */
+  /** Runs in a pseudo-terminal; what it shows comes out. `shown` in the command waits until the bar is. */
   const terminal = (command: string): Promise<Ended> => {
-    const file = folder.file('terminal.sh', `R() { "$NODE" "$RDBKIT" "$@"; }; F='${FIXTURE}'; T='${folder.path}'; ${command}\n`);
-    return shell(`script -qec 'bash ${file}' /dev/null < /dev/null`);
+    const screen = folder.file('screen', '');
+    const shown = `shown() { until grep -q '200 kB' '${screen}'; do sleep 0.05; done; }`;
+    const file = folder.file('terminal.sh', `R() { "$NODE" "$RDBKIT" "$@"; }; ${shown}; F='${FIXTURE}'; T='${folder.path}'; ${command}\n`);
+    return shell(`script -qfec 'bash ${file}' '${screen}' < /dev/null`);
   };
 
   test.skipIf(!available)('shows a bar on a long run and takes it away', async () => {
-    const { code, out } = await terminal('(head -c 200000 "$F"; sleep 1.6; tail -c +200001 "$F") | R decode - -o "$T/bar.jsonl"');
+    const { code, out } = await terminal('(head -c 200000 "$F"; shown; tail -c +200001 "$F") | R decode - -o "$T/bar.jsonl"');
     expect(code).toBe(0);
     expect(out).toMatch(/200 kB {2}\d+ keys {2}/);
     expect(out).toMatch(/\u001b\[Krdbkit: 250 keys, [^\u001b\n]*\n$/);
@@ -253,7 +257,7 @@ describe('a terminal', () => {
   });
 
   test.skipIf(!available)('the error of a damaged file stands on a clean line', async () => {
-    const { code, out } = await terminal('(head -c 200000 "$F"; sleep 1.2) | R decode - -o "$T/bar2.jsonl"');
+    const { code, out } = await terminal('(head -c 200000 "$F"; shown) | R decode - -o "$T/bar2.jsonl"');
     expect(code).toBe(3);
     expect(out).toMatch(/\u001b\[Krdbkit: TRUNCATED: standard input, offset 200000, [^\u001b]*$/);
   });

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Worker as NodeWorker, WorkerOptions } from 'node:worker_threads';
 import fc from 'fast-check';
@@ -17,6 +16,7 @@ import { Collector, FIXTURE, Folder, rdbkit } from '../support/cli-support.js';
 import { BIN, collect, PACKAGE, shell } from '../support/processes.js';
 import { changed, changes, FILES, LARGE } from '../support/samples.js';
 import { bytes, le, listpack, type Part, rdb, resealed, str } from '../support/support.js';
+import { until } from '../support/until.js';
 
 /** What the doubles below know and do. */
 const world = vi.hoisted(() => ({
@@ -459,7 +459,7 @@ describe('as a process', () => {
     const ended = collect(child);
     const written = (): boolean =>
       readdirSync(folder.path).some((name) => name.endsWith('.tmp') && statSync(folder.at(name)).size > 8 << 20);
-    for (let i = 0; i < 1000 && !written(); i++) await delay(5);
+    await until('8 MiB are written', written);
     child.kill('SIGINT');
     expect(await ended).toMatchObject({
       code: 130,
