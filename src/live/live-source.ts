@@ -18,7 +18,7 @@ import type { LiveOptions, Way } from './options.js';
 import { ReadNode } from './read-node.js';
 import { replicaToRead } from './replicas.js';
 import { replicationFacts } from './replication-plan.js';
-import { ScanRounds } from './scan-rounds.js';
+import { ScanRounds } from './scan/scan-rounds.js';
 import { Shard, type ShardCluster } from './shard.js';
 import { Snapshots } from './snapshots.js';
 

@@ -11,13 +11,13 @@ import type { Master } from '../redis/servers.js';
 import { type Claim, OTHERS, owns } from './claim.js';
 import type { ClusterState } from './cluster-state.js';
 import type { ShardFacts } from './facts.js';
-import type { NodeScanTarget, ScanCounts, ScanPosition } from './scan-terms.js';
+import type { NodeScanTarget, ScanCounts, ScanPosition } from './scan/scan-terms.js';
 import type { LiveOptions, Way } from './options.js';
 import { onlyDatabase, OwnSlots } from './own-slots.js';
 import type { ReadNode } from './read-node.js';
 import { type OpenedNode, ReplicationInput } from './replication-input.js';
-import { ScanInput } from './scan-input.js';
-import type { ScanRounds } from './scan-rounds.js';
+import { ScanInput } from './scan/scan-input.js';
+import type { ScanRounds } from './scan/scan-rounds.js';
 import type { Snapshots } from './snapshots.js';
 
 export interface ShardParts {

@@ -1,4 +1,4 @@
-import { type Answer, ErrorAnswer, ReplyLink } from '../live/reply-link.js';
+import { type Answer, ErrorAnswer, ReplyLink } from '../redis/reply-link.js';
 import type { LiveSource } from '../live/live-source.js';
 import type { Way } from '../live/options.js';
 import type { OpenedNode } from '../live/replication-input.js';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../live/reply-link.js';
+import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../redis/reply-link.js';
 import { encodeCommand } from '../redis/commands.js';
 import { ConnectionLost, mayPass, reasonOf, ServerError } from '../redis/errors.js';
 import { isUnknownCommand, refusalOf } from '../redis/refusals.js';

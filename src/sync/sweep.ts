@@ -1,7 +1,7 @@
 import { keySlot } from '../bytes/crc16.js';
 import { grouped } from '../bytes/grouped.js';
 import type { OpenedNode } from '../live/replication-input.js';
-import { ErrorAnswer, ReplyLink } from '../live/reply-link.js';
+import { ErrorAnswer, ReplyLink } from '../redis/reply-link.js';
 import { encodeCommand } from '../redis/commands.js';
 import { ServerError } from '../redis/errors.js';
 import { redirection } from '../redis/refusals.js';

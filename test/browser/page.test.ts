@@ -121,9 +121,10 @@ describe('charts', () => {
     await frames(page);
     const [filled, outlined] = await page.evaluate(async () => {
       const calls = { fill: 0, stroke: 0 };
+      const drawing = CanvasRenderingContext2D.prototype as unknown as Record<keyof typeof calls, (this: unknown) => void>;
       for (const name of ['fill', 'stroke'] as const) {
-        const draw = CanvasRenderingContext2D.prototype[name];
-        CanvasRenderingContext2D.prototype[name] = function (this: CanvasRenderingContext2D) {
+        const draw = drawing[name];
+        drawing[name] = function () {
           calls[name]++;
           draw.call(this);
         };

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { keySlot } from '../../src/bytes/crc16.js';
 import { Element } from '../../src/encodings/element.js';
 import { TS_CODEC } from '../../src/kernels/codec.js';
-import { ErrorAnswer, ReplyLink } from '../../src/live/reply-link.js';
+import { ErrorAnswer, ReplyLink } from '../../src/redis/reply-link.js';
 import { payloadFrame } from '../../src/rdb/payload-frame.js';
 import { payloadOrigin } from '../../src/rdb/payload.js';
 import { readString, Scratch } from '../../src/rdb/string.js';

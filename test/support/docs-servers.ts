@@ -56,7 +56,7 @@ export class DocsServers {
   async run(commands: readonly string[], path: string): Promise<string[]> {
     for (const { client } of this.servers) await client.flushall();
     // for those in the background to begin, or to write
-    const pause = commands.some((command) => command.endsWith('&')) ? 'sleep 0.5; ' : '';
+    const pause = commands.some((command) => /&( done)?$/.test(command)) ? 'sleep 2; ' : '';
     const between = `\n${pause}echo -----\n`;
     const script = `exec 2>&1\n${commands.map((command) => this.here(command)).join(between)}\nkill $(jobs -p) 2> /dev/null`;
     const bash = spawn('bash', ['-c', script], { cwd: this.folder, env: { ...process.env, PATH: path } });
@@ -86,9 +86,10 @@ export class DocsServers {
 export function steady(output: string): string {
   return output
     .replace(/^\d{10}\.\d{6} \[(\d+) [\d.]+:\d+\]/gm, 'TIME [$1 CLIENT]')
-    .replace(/^rdbkit: (?:changes, |full copy \d|connecting$).*\n/gm, '') // how far a sync is, on a slow machine
+    // how far a sync is, on a slow machine
+    .replace(/^rdbkit: (?:changes, |full copy \d|connecting$|the source is paused, |giving keys).*\n/gm, '')
     .replace(/; [^;]*B, [\d.]+ s, [^;]*B\/s$/gm, '; SPEED') // of diff
-    .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys\/s$/gm, '; SPEED')
+    .replace(/; [^;]* in, [^;]* s, [^;]*\/s, [\d,]+ keys?\/s$/gm, '; SPEED')
     .replace(/, [\d.]+ k?B in, [\d.]+ k?B out, [\d.]+ s, .*\/s$/gm, ', SPEED')
     .replace(/(?<=offset )[\d,]+|(?<=changes: )[\d,]+(?= commands)|(?<=again in )[\d.]+(?= s)/g, 'SOME') // of sync
     .replace(', after waiting 5 s for other replicas', '') // which servers of tests do not

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { encodePayload } from '../../src/rdb/payload.js';
 import type { Opened } from '../../src/redis/connect.js';
-import type { NodeScanTarget } from '../../src/live/scan-terms.js';
+import type { NodeScanTarget } from '../../src/live/scan/scan-terms.js';
 import { bytes, str } from './support.js';
 
 /** What a node answers, in RESP and latin-1; `end`: it closes the connection after that. */

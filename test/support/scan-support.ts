@@ -1,7 +1,7 @@
 import { openSocket } from '../../src/redis/connect.js';
 import { parseServerUrl } from '../../src/redis/url.js';
-import type { NodeScanTarget } from '../../src/live/scan-terms.js';
-import { ScanInput, type ScanInputOptions } from '../../src/live/scan-input.js';
+import type { NodeScanTarget } from '../../src/live/scan/scan-terms.js';
+import { ScanInput, type ScanInputOptions } from '../../src/live/scan/scan-input.js';
 import { decodeBytes } from './support.js';
 
 type Options = Omit<ScanInputOptions, 'name'>;

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../../bytes/crc16.js';
 import type { RdbError } from '../../bytes/errors.js';
 import type { OpenedNode } from '../../live/replication-input.js';
-import { type Answer, ARRAY, ErrorAnswer, ReplyLink, textOf } from '../../live/reply-link.js';
+import { type Answer, ARRAY, ErrorAnswer, ReplyLink, textOf } from '../../redis/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { ConnectionLost, mayPass, ServerError, toldOf } from '../../redis/errors.js';
 import { abortedBy, redirection, refusalOf } from '../../redis/refusals.js';

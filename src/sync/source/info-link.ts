@@ -1,4 +1,4 @@
-import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../../live/reply-link.js';
+import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../../redis/reply-link.js';
 import { mayPass, ServerError } from '../../redis/errors.js';
 import { refusalOf } from '../../redis/refusals.js';
 import type { OpenedNode } from '../../live/replication-input.js';

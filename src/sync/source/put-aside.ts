@@ -1,6 +1,6 @@
 import { RdbError } from '../../bytes/errors.js';
 import { type HeldBytes, Spill } from '../../io/spill.js';
-import { type Answer, BULK, garbled, type ReplyLink } from '../../live/reply-link.js';
+import { type Answer, BULK, garbled, type ReplyLink } from '../../redis/reply-link.js';
 import type { Frame } from '../../rdb/frame.js';
 import { payloadFrame } from '../../rdb/payload-frame.js';
 import { PAYLOAD_FOOTER, payloadOrigin } from '../../rdb/payload.js';

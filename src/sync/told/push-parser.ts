@@ -1,4 +1,4 @@
-import { garbled } from '../../live/reply-link.js';
+import { garbled } from '../../redis/reply-link.js';
 
 /** What a server told or answered. Bytes are borrowed: they change with the next chunk. */
 export interface PushHandler {

@@ -1,5 +1,5 @@
 import { TS_CODEC } from '../../kernels/codec.js';
-import { ErrorAnswer } from '../../live/reply-link.js';
+import { ErrorAnswer } from '../../redis/reply-link.js';
 import { MAX_PAYLOAD } from '../../dump/resp-writer.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { mayPass, reasonOf, ServerError } from '../../redis/errors.js';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { keySlot } from '../../bytes/crc16.js';
 import type { RdbError } from '../../bytes/errors.js';
 import { grouped } from '../../bytes/grouped.js';
-import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../../live/reply-link.js';
+import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../../redis/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
 import { ConnectionLost, mayPass, reasonOf, ServerError } from '../../redis/errors.js';
 import { redirection, refusalOf } from '../../redis/refusals.js';

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { ByteBuilder } from '../../bytes/builder.js';
-import { ARRAY, BULK, ERROR, type ErrorAnswer, PLUS, type ReplyLink } from '../../live/reply-link.js';
+import { ARRAY, BULK, ERROR, type ErrorAnswer, PLUS, type ReplyLink } from '../../redis/reply-link.js';
 import { encodeCommand } from '../../redis/commands.js';
 import type { ServerVersion } from '../../values/server-version.js';
 

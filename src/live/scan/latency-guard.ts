@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { reasonOf } from '../redis/errors.js';
-import { Signal } from '../redis/signal.js';
-import { ReplyLink } from './reply-link.js';
+import { reasonOf } from '../../redis/errors.js';
+import { Signal } from '../../redis/signal.js';
+import { ReplyLink } from '../../redis/reply-link.js';
 import type { NodeScanTarget } from './scan-terms.js';
 
 /** Milliseconds between two PINGs, and between two attempts to connect. */

@@ -1,6 +1,6 @@
-import { SLOTS } from '../bytes/crc16.js';
-import { type Claim, LEAVING, owns } from './claim.js';
-import type { ClusterView } from './cluster-state.js';
+import { SLOTS } from '../../bytes/crc16.js';
+import { type Claim, LEAVING, owns } from '../claim.js';
+import type { ClusterView } from '../cluster-state.js';
 
 /** Slots to scan on the master of a shard. */
 export interface SlotScan {

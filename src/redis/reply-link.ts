@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
-import { encodeCommand } from '../redis/commands.js';
-import { ConnectionClosed, ConnectionLost, reasonOf } from '../redis/errors.js';
-import { Watchdog } from '../redis/watchdog.js';
+import { encodeCommand } from './commands.js';
+import { ConnectionClosed, ConnectionLost, reasonOf } from './errors.js';
+import { Watchdog } from './watchdog.js';
 
 /** Bytes of the window at first. */
 const WINDOW = 1 << 21;

@@ -1,6 +1,6 @@
-import type { Opened } from '../redis/connect.js';
-import { ConnectionLost } from '../redis/errors.js';
-import { type Answer, ErrorAnswer, ReplyLink, textOf } from './reply-link.js';
+import type { Opened } from '../../redis/connect.js';
+import { ConnectionLost } from '../../redis/errors.js';
+import { type Answer, ErrorAnswer, ReplyLink, textOf } from '../../redis/reply-link.js';
 import type { ScanServer } from './scan-server.js';
 
 /** When a key expires, as its server says: a number, and its 64 bits; -1 for never. */

@@ -1,9 +1,9 @@
-import type { FilterOptions } from '../values/filters.js';
-import { KeySet } from '../values/key-set.js';
-import type { Input } from '../io/input.js';
-import { ChunkPipe } from './chunk-pipe.js';
+import type { FilterOptions } from '../../values/filters.js';
+import { KeySet } from '../../values/key-set.js';
+import type { Input } from '../../io/input.js';
+import { ChunkPipe } from '../chunk-pipe.js';
 import { NodeScan } from './node-scan.js';
-import type { ScanOptions } from './options.js';
+import type { ScanOptions } from '../options.js';
 import { ScanOutput } from './scan-output.js';
 import { type NodeScanTarget, noScanCounts, type ScanCounts, type ScanPosition, type ScanSettings } from './scan-terms.js';
 

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RdbError } from '../bytes/errors.js';
-import { reasonOf } from '../redis/errors.js';
-import { Waiting } from '../redis/waiting.js';
-import { KeySet } from '../values/key-set.js';
-import { type Claim, OTHERS } from './claim.js';
-import type { ClusterState, ClusterView } from './cluster-state.js';
+import { RdbError } from '../../bytes/errors.js';
+import { reasonOf } from '../../redis/errors.js';
+import { Waiting } from '../../redis/waiting.js';
+import { KeySet } from '../../values/key-set.js';
+import { type Claim, OTHERS } from '../claim.js';
+import type { ClusterState, ClusterView } from '../cluster-state.js';
 import type { NodeScan } from './node-scan.js';
 import { MOST_REMEMBERED } from './scan-input.js';
 import type { NodeScanTarget } from './scan-terms.js';

@@ -1,11 +1,11 @@
-import { ByteBuilder } from '../bytes/builder.js';
-import { KEY_META, PAYLOAD_FOOTER, payloadVersion } from '../rdb/payload.js';
-import { addLength } from '../rdb/write-string.js';
-import { TARGETS } from '../values/targets.js';
+import { ByteBuilder } from '../../bytes/builder.js';
+import { KEY_META, PAYLOAD_FOOTER, payloadVersion } from '../../rdb/payload.js';
+import { addLength } from '../../rdb/write-string.js';
+import { TARGETS } from '../../values/targets.js';
 import type { KeyPage } from './key-page.js';
 import { CRC_SIZE, type KeyReplies, metaSize, RECORD_HEAD, type Segment } from './key-replies.js';
 import { NoRanges, RangeReader } from './range-reader.js';
-import { BULK, garbled, type ReplyLink } from './reply-link.js';
+import { BULK, garbled, type ReplyLink } from '../../redis/reply-link.js';
 import { copy, TIME_EVERY } from './scan-commands.js';
 import { vendorOf } from './scan-output.js';
 import type { ScanServer } from './scan-server.js';

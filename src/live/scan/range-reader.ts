@@ -1,17 +1,17 @@
-import { ByteBuilder } from '../bytes/builder.js';
-import { BYTES, DOUBLE, Element } from '../encodings/element.js';
-import { Spill } from '../io/spill.js';
-import type { TypeRow } from '../rdb/types.js';
-import { ConnectionLost } from '../redis/errors.js';
-import { refusalOf } from '../redis/refusals.js';
-import { Duplicates } from '../values/duplicates.js';
-import type { Target } from '../values/targets.js';
-import { Encoding } from '../values/types/encoding.js';
-import { HashWriter } from '../values/types/hashes.js';
-import { listWriter } from '../values/types/lists.js';
-import { SetWriter } from '../values/types/sets.js';
-import { ZsetWriter } from '../values/types/zsets.js';
-import { type Answer, ErrorAnswer, type ReplyLink, textOf } from './reply-link.js';
+import { ByteBuilder } from '../../bytes/builder.js';
+import { BYTES, DOUBLE, Element } from '../../encodings/element.js';
+import { Spill } from '../../io/spill.js';
+import type { TypeRow } from '../../rdb/types.js';
+import { ConnectionLost } from '../../redis/errors.js';
+import { refusalOf } from '../../redis/refusals.js';
+import { Duplicates } from '../../values/duplicates.js';
+import type { Target } from '../../values/targets.js';
+import { Encoding } from '../../values/types/encoding.js';
+import { HashWriter } from '../../values/types/hashes.js';
+import { listWriter } from '../../values/types/lists.js';
+import { SetWriter } from '../../values/types/sets.js';
+import { ZsetWriter } from '../../values/types/zsets.js';
+import { type Answer, ErrorAnswer, type ReplyLink, textOf } from '../../redis/reply-link.js';
 
 /** Bytes of a reply that a range should have. */
 const RANGE_BYTES = 1 << 18;

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LatencyGuard } from '../../src/live/latency-guard.js';
-import type { NodeScan } from '../../src/live/node-scan.js';
-import { array, bulk, dumpOf, FakeNode, type NodeAnswer, scanReply } from '../support/fake-node.js';
-import { scan } from '../support/scan-support.js';
-import { recordsOf } from '../support/support.js';
+import { LatencyGuard } from '../../../src/live/scan/latency-guard.js';
+import type { NodeScan } from '../../../src/live/scan/node-scan.js';
+import { array, bulk, dumpOf, FakeNode, type NodeAnswer, scanReply } from '../../support/fake-node.js';
+import { scan } from '../../support/scan-support.js';
+import { recordsOf } from '../../support/support.js';
 
 const keysIn = (lines: string): string[] => [...lines.matchAll(/"key":"([^"]*)","type":"string"/g)].map(([, key]) => key);
 

@@ -1,4 +1,4 @@
-import type { RateLimit } from '../redis/rate-limit.js';
+import type { RateLimit } from '../../redis/rate-limit.js';
 import type { LatencyGuard } from './latency-guard.js';
 
 /** Keys asked for at once: at first, at least, and at most. */

@@ -1,7 +1,7 @@
-import type { Opened } from '../redis/connect.js';
-import type { FilterOptions } from '../values/filters.js';
-import type { KeySet } from '../values/key-set.js';
-import type { ScanOptions } from './options.js';
+import type { Opened } from '../../redis/connect.js';
+import type { FilterOptions } from '../../values/filters.js';
+import type { KeySet } from '../../values/key-set.js';
+import type { ScanOptions } from '../options.js';
 import type { ScanOutput } from './scan-output.js';
 
 /** A server, or a node of a cluster, that is to be scanned. */

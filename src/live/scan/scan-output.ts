@@ -1,11 +1,11 @@
-import { ByteBuilder } from '../bytes/builder.js';
-import { RdbError } from '../bytes/errors.js';
-import { FIRST_KEY_META_VERSION, VALKEY_VERSION } from '../rdb/payload.js';
-import type { Vendor } from '../rdb/types.js';
-import { AUX, AUX_SINCE, EOF, LENGTH_SIZE, magicOf, SELECTDB, writeLength } from '../rdb/write.js';
-import { addStringOf } from '../rdb/write-string.js';
-import type { ServerInfo } from '../redis/server-info.js';
-import type { ChunkPipe } from './chunk-pipe.js';
+import { ByteBuilder } from '../../bytes/builder.js';
+import { RdbError } from '../../bytes/errors.js';
+import { FIRST_KEY_META_VERSION, VALKEY_VERSION } from '../../rdb/payload.js';
+import type { Vendor } from '../../rdb/types.js';
+import { AUX, AUX_SINCE, EOF, LENGTH_SIZE, magicOf, SELECTDB, writeLength } from '../../rdb/write.js';
+import { addStringOf } from '../../rdb/write-string.js';
+import type { ServerInfo } from '../../redis/server-info.js';
+import type { ChunkPipe } from '../chunk-pipe.js';
 
 /** Characters of what a server tells of itself. */
 const LONGEST_AUX = 64;

@@ -1,12 +1,12 @@
-import { keySlot } from '../bytes/crc16.js';
-import { encodeCommand } from '../redis/commands.js';
-import { ConnectionLost } from '../redis/errors.js';
-import { redirection, refusalOf } from '../redis/refusals.js';
-import type { KeyPlace } from '../values/filters.js';
+import { keySlot } from '../../bytes/crc16.js';
+import { encodeCommand } from '../../redis/commands.js';
+import { ConnectionLost } from '../../redis/errors.js';
+import { redirection, refusalOf } from '../../redis/refusals.js';
+import type { KeyPlace } from '../../values/filters.js';
 import { KeyPage } from './key-page.js';
 import { DONE, type KeyReplies, MORE, RANGED, ROOM, type Segment } from './key-replies.js';
 import { LargeValues } from './large-values.js';
-import { ARRAY, BULK, ERROR, garbled, INTEGER } from './reply-link.js';
+import { ARRAY, BULK, ERROR, garbled, INTEGER } from '../../redis/reply-link.js';
 import { KeyCommands, sizeCommands } from './scan-commands.js';
 import type { ScanPace } from './scan-pace.js';
 import { isOfKey, type ScanServer } from './scan-server.js';

@@ -1,4 +1,4 @@
-import type { FilterOptions } from '../values/filters.js';
+import type { FilterOptions } from '../../values/filters.js';
 
 /** Bytes with a meaning in patterns (glob.ts). */
 const SPECIAL: ReadonlySet<number> = new Set([0x2a, 0x3f, 0x5b, 0x5d, 0x5c, 0x5e]);

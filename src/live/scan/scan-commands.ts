@@ -1,4 +1,4 @@
-import { encodeCommand } from '../redis/commands.js';
+import { encodeCommand } from '../../redis/commands.js';
 import type { KeyPage } from './key-page.js';
 
 /** Keys between two questions for the time, where expiries are relative. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { SLOTS } from '../../src/bytes/crc16.js';
-import { type Claim, LEAVING, OTHERS, OWN } from '../../src/live/claim.js';
-import type { ClusterView } from '../../src/live/cluster-state.js';
-import { Lineage } from '../../src/live/lineage.js';
-import { ScannedSlots } from '../../src/live/scanned-slots.js';
+import { SLOTS } from '../../../src/bytes/crc16.js';
+import { type Claim, LEAVING, OTHERS, OWN } from '../../../src/live/claim.js';
+import type { ClusterView } from '../../../src/live/cluster-state.js';
+import { Lineage } from '../../../src/live/lineage.js';
+import { ScannedSlots } from '../../../src/live/scan/scanned-slots.js';
 
 const SLOT = 7;
 const [A, B, C] = [0, 1, 2];

@@ -1,4 +1,4 @@
-import type { KeySet } from '../values/key-set.js';
+import type { KeySet } from '../../values/key-set.js';
 
 const FIRST_KEYS = 256;
 const FIRST_BYTES = 1 << 14;
