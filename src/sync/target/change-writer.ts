@@ -129,6 +129,7 @@ export class ChangeWriter {
     const writer = new ChangeWriter(options, from);
     try {
       await Promise.all(writer.connections.map((connection) => connection.connect()));
+      if (options.transactions) await writer.joinSets();
     } catch (error) {
       writer.close();
       throw error;
@@ -152,6 +153,12 @@ export class ChangeWriter {
     );
     connection.replicas = confirm ? master.replicas : 0;
     return connection;
+  }
+
+  /** In transactions, SETs are sent as MSET if the user may run that. */
+  private async joinSets(): Promise<void> {
+    const [connection] = this.connections;
+    if (await connection.takes(['MSET', `${this.options.keys.records(-1)}:none`, ''])) connection.open.joinSets();
   }
 
   /** Where its records are. */
@@ -206,8 +213,7 @@ export class ChangeWriter {
   /** Puts commands that belong together, in pieces; `commands` begin in them. */
   sendPieces(owner: number, db: number, pieces: readonly Uint8Array[], commands: number): void {
     this.put += commands;
-    const connection = this.connections[owner];
-    for (const [i, piece] of pieces.entries()) connection.add(db, piece, 0, piece.length, i === 0 ? commands : 0);
+    this.connections[owner].addPieces(db, pieces, commands);
   }
 
   /** All commands so far are those of the stream up to this offset, which is no place within a transaction of the source. */

@@ -86,9 +86,15 @@ export class TargetConnection {
   }
 
   /** Adds a command for a database to what is to be sent next. */
-  add(db: number, bytes: Uint8Array, start: number, end: number, commands = 1): void {
+  add(db: number, bytes: Uint8Array, start: number, end: number): void {
     if (db !== this.db) this.select(db);
-    this.open.add(bytes, start, end, commands);
+    this.open.add(bytes, start, end);
+  }
+
+  /** The same for commands in pieces, of which the first one begins them all. */
+  addPieces(db: number, pieces: readonly Uint8Array[], commands: number): void {
+    if (db !== this.db) this.select(db);
+    for (const [i, piece] of pieces.entries()) this.open.addPart(piece, i === 0 ? commands : 0);
   }
 
   private select(db: number): void {
@@ -99,16 +105,16 @@ export class TargetConnection {
 
   /** Sends the open commands; `before` and `after` are others around them, `around` in number. */
   flush(before?: Uint8Array, after?: Uint8Array, around = 0): void {
-    const { open } = this;
-    const commands = open.commands + around;
-    if (open.commands === 0) return;
-    const size = open.size + (before?.length ?? 0) + (after?.length ?? 0);
+    if (this.open.commands === 0) return;
     const db = this.openDb;
     this.openDb = this.db;
-    const parts = open.take();
+    const { commands, parts, rooms, size } = this.open.take();
     if (before !== undefined) parts.unshift(before);
     if (after !== undefined) parts.push(after);
-    this.put(parts, commands, size, db, undefined);
+    this.put(parts, commands + around, size + (before?.length ?? 0) + (after?.length ?? 0), db, (batch) => {
+      for (const failure of batch.failures) this.events.refused(this, batch, failure);
+      this.open.giveBack(rooms);
+    });
   }
 
   /** Sends commands of our own. Rejects with ConnectionLost. */
@@ -130,14 +136,14 @@ export class TargetConnection {
         return;
       }
       this.waiting.add(reject);
-      this.put(parts, parts.length, size, this.db, (reply) => {
+      this.put(parts, parts.length, size, this.db, ({ failures, integer }) => {
         this.waiting.delete(reject);
-        resolve(reply);
+        resolve({ error: failures.at(0)?.error, integer });
       });
     });
   }
 
-  private put(parts: readonly Uint8Array[], commands: number, size: number, db: number, then: ((reply: Reply) => void) | undefined): void {
+  private put(parts: readonly Uint8Array[], commands: number, size: number, db: number, then: (batch: ChangeBatch) => void): void {
     if (!this.connection.isOpen) return; // the lane learns it from `lost`
     const number = ++this.sent;
     this.bytes += size;
@@ -147,12 +153,19 @@ export class TargetConnection {
     const batch = new ChangeBatch(parts, commands, db, (done) => {
       this.bytes -= size;
       this.commands -= commands;
-      if (then !== undefined) then({ error: done.failures.at(0)?.error, integer: done.integer });
-      else for (const failure of done.failures) this.events.refused(this, done, failure);
+      then(done);
       this.answered = number;
       this.events.answered();
     });
     this.connection.sendParts(batch, parts);
+  }
+
+  /** Whether the server would run a command, which is not run. Rejects with ConnectionLost. */
+  async takes(command: readonly (string | Uint8Array)[]): Promise<boolean> {
+    if ((await this.ask('MULTI')).error !== undefined) return false;
+    // SET without arguments makes EXEC do nothing; DISCARD is a right that the user may not have
+    const { error } = await this.askAll([command, ['SET'], ['EXEC']]);
+    return /^ERR wrong number of arguments for 'set'/i.test(error ?? '');
   }
 
   /** Ends for good; what was sent may be applied all the same. */
