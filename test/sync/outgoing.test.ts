@@ -99,3 +99,24 @@ test.each([
   for (let i = 0; i < count; i++) open.add(bytes, at, (at += encodeCommand(['SET', `k${i}`, 'v']).length));
   expect(open.take().commands).toBe(expected);
 });
+
+test.each([true, false])('memory is used again only when what was in it is answered, with SETs joined: %s', (joins) => {
+  const open = new Outgoing();
+  if (joins) open.joinSets();
+  const memory = new Set<ArrayBufferLike>();
+  const flying: { parts: Uint8Array[]; rooms: readonly Buffer[]; were: Buffer }[] = [];
+  for (let batch = 0; batch < 60; batch++) {
+    for (let i = 0; i < 9; i++) {
+      const words = joins ? ['SET', `${batch}.${i}`, `${batch}`.repeat(30)] : ['APPEND', `${batch}.${i}`, `${batch % 10}`.repeat(3000)];
+      const bytes = encodeCommand(words);
+      const all = joins ? Buffer.concat(Array.from({ length: 40 }, () => bytes)) : bytes;
+      for (let at = 0; at < all.length; at += bytes.length) open.add(all, at, at + bytes.length);
+    }
+    const { parts, rooms } = open.take();
+    for (const part of parts) memory.add(part.buffer);
+    flying.push({ parts, rooms, were: Buffer.concat(parts) });
+    for (const one of flying) expect(one.were.equals(Buffer.concat(one.parts))).toBe(true);
+    if (flying.length > 10) open.giveBack(flying.shift()?.rooms ?? []);
+  }
+  expect(memory.size).toBeLessThan(8);
+});
