@@ -75,7 +75,8 @@ export class StreamParser {
   }
 
   /** The next bytes of the stream; they must not change as long as commands in them are used. All commands before were taken. */
-  push(chunk: Uint8Array): void {
+  push(bytes: Uint8Array): void {
+    const chunk = plain(bytes);
     const left = this.size - this.start;
     if (left === 0) {
       this.bytes = chunk;
@@ -278,6 +279,12 @@ export class StreamParser {
     const offset = this.command.offset + this.passed + (this.pos - this.start);
     return new SyntaxError(`the stream of writes is no RESP at offset ${offset}: expected ${expected}`);
   }
+}
+
+/** Bytes whose `slice` copies them: that of a Buffer does not. */
+function plain(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = bytes;
+  return Buffer.isBuffer(bytes) ? new Uint8Array(buffer, byteOffset, length) : bytes;
 }
 
 /** The commands in some parts of a stream; each is valid until the next one. */

@@ -65,7 +65,7 @@ test.each([true, false])('what is sent is what was added, and as many commands a
     fc.property(fc.array(commands, { minLength: 1, maxLength: 6 }), breaks, (batches, places) => {
       const open = new Outgoing();
       if (joins) open.joinSets();
-      const flying: { parts: Uint8Array[]; rooms: readonly Buffer[]; were: string }[] = [];
+      const flying: { parts: Uint8Array[]; rooms: readonly Uint8Array[]; were: string }[] = [];
       for (const [i, batch] of batches.entries()) {
         for (const [bytes, start, end] of laidOut(batch, places)) open.add(bytes, start, end);
         if (i % 3 === 1) open.addPart(encodeCommand(['SET', 'part', 'v']), 1);
@@ -104,7 +104,7 @@ test.each([true, false])('memory is used again only when what was in it is answe
   const open = new Outgoing();
   if (joins) open.joinSets();
   const memory = new Set<ArrayBufferLike>();
-  const flying: { parts: Uint8Array[]; rooms: readonly Buffer[]; were: Buffer }[] = [];
+  const flying: { parts: Uint8Array[]; rooms: readonly Uint8Array[]; were: Buffer }[] = [];
   for (let batch = 0; batch < 60; batch++) {
     for (let i = 0; i < 9; i++) {
       const words = joins ? ['SET', `${batch}.${i}`, `${batch}`.repeat(30)] : ['APPEND', `${batch}.${i}`, `${batch % 10}`.repeat(3000)];

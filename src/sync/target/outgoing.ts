@@ -13,7 +13,7 @@ export interface Outgo {
   readonly commands: number;
   readonly size: number;
   /** Rooms that no later one has bytes in: when it is answered, they go to `giveBack`. */
-  readonly rooms: readonly Buffer[];
+  readonly rooms: readonly Uint8Array[];
 }
 
 /** Bytes to be sent, from ranges of other buffers, which must not change until they are. Neighbours in one buffer become one range. */
@@ -22,11 +22,11 @@ export class Outgoing {
   /** Commands in it. */
   commands = 0;
   private parts: Uint8Array[] = [];
-  private room: Buffer = NONE;
+  private room: Uint8Array = NONE;
   private roomFrom = 0;
   private roomEnd = 0;
-  private left: Buffer[] = [];
-  private readonly spare: Buffer[] = [];
+  private left: Uint8Array[] = [];
+  private readonly spare: Uint8Array[] = [];
   /** The range that the next one may continue. */
   private bytes: Uint8Array = NONE;
   private start = 0;
@@ -103,7 +103,7 @@ export class Outgoing {
     if (this.roomEnd + size <= this.room.length) return;
     this.seal();
     if (this.room !== NONE) this.left.push(this.room);
-    this.room = this.spare.pop() ?? Buffer.allocUnsafeSlow(ROOM);
+    this.room = this.spare.pop() ?? new Uint8Array(ROOM);
     this.roomFrom = this.roomEnd = 0;
   }
 
@@ -124,9 +124,9 @@ export class Outgoing {
   }
 
   /** Uses rooms again. What was taken before is answered: nobody reads it any more. */
-  giveBack(rooms: readonly Buffer[]): void {
+  giveBack(rooms: readonly Uint8Array[]): void {
     if (this.spare.length < MOST_SPARE) this.spare.push(...rooms);
   }
 }
 
-const NONE: Buffer = Buffer.alloc(0);
+const NONE = new Uint8Array(0);

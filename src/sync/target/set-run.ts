@@ -55,9 +55,11 @@ export class SetRun {
   }
 
   /** Writes the MSET. Returns its end. */
-  writeMset(bytes: Uint8Array, to: Buffer, at: number): number {
+  writeMset(bytes: Uint8Array, to: Uint8Array, at: number): number {
     const { count, ends, from } = this;
-    let end = at + to.write(`*${2 * count + 1}\r\n$4\r\nMSET\r\n`, at, 'latin1');
+    const head = `*${2 * count + 1}\r\n$4\r\nMSET\r\n`;
+    for (let i = 0; i < head.length; i++) to[at + i] = head.charCodeAt(i);
+    let end = at + head.length;
     // all of them are copied at once, and then moved together: this takes less than half the time of copying each
     const moved = end - from;
     to.set(bytes.subarray(from, ends[count - 1]), end);
