@@ -1,4 +1,4 @@
-import { plain } from './native.js';
+import { plain } from '../bytes/plain.js';
 
 /** All bytes of a source in one array. While they are put together, there are twice as many. */
 export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

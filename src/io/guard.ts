@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { RdbError } from '../bytes/errors.js';
 import { readFailed } from './file.js';
-import { plain } from './native.js';
+import { plain } from '../bytes/plain.js';
 
 /** Waits for `work`, but not past an abort. */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -8,7 +8,7 @@ import { isSpace } from '../bytes/byte-forms.js';
 import type { Batch } from '../rdb/batch.js';
 import { DEFAULT_CHUNK, readFile } from './file.js';
 import { guard } from './guard.js';
-import { plain } from './native.js';
+import { plain } from '../bytes/plain.js';
 import { ByteReader, readU32 } from './reader.js';
 import { isSkippable, skipFrame } from './skippable.js';
 import { isEnvelope, openEnvelope } from './vcs.js';

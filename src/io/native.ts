@@ -3,6 +3,7 @@
  * zlib's, at most its `chunkSize`; at most two are waiting at any time.
  */
 import type { Transform } from 'node:stream';
+import { plain } from '../bytes/plain.js';
 import type { ByteReader } from './reader.js';
 
 /** Bytes of an output buffer of zlib. Up to this much before a damaged place is lost with it. */
@@ -13,10 +14,6 @@ export const NATIVE_OPTIONS = { chunkSize: OUTPUT_CHUNK, readableHighWaterMark: 
 
 /** A stream of node:zlib; `bytesWritten` counts the input bytes that the engine has used. */
 export type NativeStream = Transform & { bytesWritten: number };
-
-export function plain(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-}
 
 /**
  * Yields what `stream` makes of the input until it meets its end mark, then leaves `reader` right after it; an input that

@@ -1,3 +1,4 @@
+import { plain } from '../bytes/plain.js';
 import type { StreamCommand } from './stream-command.js';
 
 const ASTERISK = 0x2a;
@@ -279,12 +280,6 @@ export class StreamParser {
     const offset = this.command.offset + this.passed + (this.pos - this.start);
     return new SyntaxError(`the stream of writes is no RESP at offset ${offset}: expected ${expected}`);
   }
-}
-
-/** Bytes whose `slice` copies them: that of a Buffer does not. */
-function plain(bytes: Uint8Array): Uint8Array {
-  const { buffer, byteOffset, length } = bytes;
-  return Buffer.isBuffer(bytes) ? new Uint8Array(buffer, byteOffset, length) : bytes;
 }
 
 /** The commands in some parts of a stream; each is valid until the next one. */

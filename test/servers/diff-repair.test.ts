@@ -4,7 +4,7 @@ import { Folder, rdbkit, type Result } from '../support/cli-support.js';
 import { HookProxy } from '../support/hook-proxy.js';
 import { TestCluster } from '../support/redis-cluster.js';
 import { TestServer } from '../support/redis-server.js';
-import { urlOf } from '../support/restore-support.js';
+import { callsOf, urlOf } from '../support/restore-support.js';
 import { decodeBytes } from '../support/support.js';
 import { until } from '../support/until.js';
 
@@ -67,10 +67,6 @@ async function save(server: TestServer): Promise<Uint8Array> {
 const contents = async (server: TestServer): Promise<string[]> => (await decodeBytes(await save(server))).lines.split('\n').sort();
 const saved = async (server: TestServer, name = 'source.rdb'): Promise<string> => folder.file(name, await save(server));
 
-async function calls({ client }: TestServer, command: string): Promise<number> {
-  return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(await client.info('commandstats'))?.[1] ?? 0);
-}
-
 interface Said {
   exitCode: number;
   different: number;
@@ -95,7 +91,7 @@ describe('--rerun', () => {
     const again = await diff(urlOf(source), urlOf(target), '--rerun', list, '--format', 'json');
     expect(sorted(again).map((line) => (JSON.parse(line) as { key: string }).key)).toEqual(['extra', 'missing']);
     expect(again.err).toContain('2 keys still differ');
-    for (const server of [source, target]) expect(await calls(server, 'dump')).toBeLessThanOrEqual(4); // two keys, by two passes
+    for (const server of [source, target]) expect(await callsOf(server.client, 'dump')).toBeLessThanOrEqual(4); // two keys, by two passes
   });
 });
 
@@ -130,7 +126,7 @@ describe('--repair', () => {
       });
       expect(sorted(done)).toEqual([...LINES, ...LINES.map(inDb3)].sort());
       expect(await contents(target)).toEqual(await contents(source));
-      expect([await calls(target, 'restore'), await calls(target, 'unlink')]).toEqual([8, 4]); // nothing else was written
+      expect([await callsOf(target.client, 'restore'), await callsOf(target.client, 'unlink')]).toEqual([8, 4]); // nothing else was written
     });
   }
 
@@ -185,7 +181,7 @@ describe('--repair', () => {
       await proxy.stop();
     }
     expect(await target.client.mget('a', 'b', 'c')).toEqual(['new', 'second', null]);
-    expect(await calls(target, 'restore')).toBe(1);
+    expect(await callsOf(target.client, 'restore')).toBe(1);
   });
 
   test('keys that the repair makes no equals of are named, and the exit code says so', async () => {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { KeySet } from '../../src/values/key-set.js';
 import { differences } from '../support/compare.js';
 import { TestServer } from '../support/redis-server.js';
-import { portOf, serverPath } from '../support/restore-support.js';
+import { callsOf, portOf, serverPath } from '../support/restore-support.js';
 import { type Scanned, scan, scanTarget } from '../support/scan-support.js';
 import { decodeBytes } from '../support/support.js';
 import { until } from '../support/until.js';
@@ -25,12 +25,6 @@ const targetOf = (server: TestServer, onOpen?: () => void, login = '') => scanTa
 
 /** What SAVE of the server says. */
 const saved = async (server: TestServer): Promise<string> => (await decodeBytes(await server.save())).lines;
-
-/** How often the server ran a command. */
-async function calls(server: TestServer, command: string): Promise<number> {
-  const stats = await server.client.info('commandstats');
-  return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
-}
 
 const keysOf = ({ lines }: Pick<Scanned, 'lines'>): string[] =>
   lines
@@ -127,7 +121,7 @@ describe('expiries of servers without PEXPIRETIME', () => {
       expect(found.get(`key:${i}`)).toBeGreaterThan(1_900_000_000_000 + i - 60_000);
     }
     expect(found.get('large')).toBeLessThanOrEqual(1_900_000_001_000);
-    expect(await calls(server, 'time')).toBeGreaterThanOrEqual(Math.floor(502 / 32));
+    expect(await callsOf(server.client, 'time')).toBeGreaterThanOrEqual(Math.floor(502 / 32));
   });
 
   test('without TIME, too', async () => {
@@ -147,7 +141,7 @@ describe('idle times', () => {
     const scanned = await scan(targetOf(server), { scan: { idleTimes: true } });
     expect(scanned.lines).toMatch(/"idle":\d+/);
     expect(differences(await saved(server), scanned.lines)).toEqual([]);
-    expect(await calls(server, 'object\\|idletime')).toBe(scanned.input.counts.written + 1); // the first asks whether it is allowed
+    expect(await callsOf(server.client, 'object\\|idletime')).toBe(scanned.input.counts.written + 1); // the first asks whether it is allowed
   });
 
   test('are frequencies under an LFU policy', async () => {
@@ -184,14 +178,14 @@ describe('filters leave out before DUMP', () => {
     const server = await filled();
     const scanned = await scan(targetOf(server), { filter });
     expect(scanned.input.counts.written).toBe(expected);
-    expect(await calls(server, 'dump')).toBe(expected);
+    expect(await callsOf(server.client, 'dump')).toBe(expected);
   });
 
   test('slots that are not wanted of the node are counted', async () => {
     const server = await filled();
     const scanned = await scan({ ...targetOf(server), slots: new Uint8Array(16384) });
     expect(scanned.input.counts).toMatchObject({ written: 0, unowned: 111 });
-    expect(await calls(server, 'dump')).toBe(0);
+    expect(await callsOf(server.client, 'dump')).toBe(0);
   });
 });
 
@@ -253,7 +247,7 @@ describe('a lost connection', () => {
     expect(opened).toBeGreaterThan(2);
     expect(scanned.events.length).toBeGreaterThan(1);
     expect(differences(await saved(server), scanned.lines)).toEqual([]);
-    expect(await calls(server, 'dump')).toBeLessThan(60_000); // it does not begin again
+    expect(await callsOf(server.client, 'dump')).toBeLessThan(60_000); // it does not begin again
   });
 
   test('to another process begins that database again, and no key comes twice', async () => {
@@ -389,7 +383,7 @@ test('with a limit of latency, PING is sent over a connection of its own', async
   await populate(server, 3000, 10);
   const scanned = await scan(targetOf(server), { scan: { maxLatency: 5 } });
   expect(scanned.input.counts.written).toBe(3000);
-  expect(await calls(server, 'ping')).toBeGreaterThan(0);
+  expect(await callsOf(server.client, 'ping')).toBeGreaterThan(0);
 });
 
 describe('values above maxDump', () => {
@@ -409,7 +403,7 @@ describe('values above maxDump', () => {
     expect(differences(await saved(server), scanned.lines)).toEqual([]);
     expect(scanned.input.counts).toMatchObject({ written: 7, gone: 0, problems: 0 });
     expect(scanned.notes).toEqual([]);
-    expect(await calls(server, 'dump')).toBe(1);
+    expect(await callsOf(server.client, 'dump')).toBe(1);
     await server.load(scanned.rdb); // a server takes them
     expect(await client.hlen('hash')).toBe(6000);
   });

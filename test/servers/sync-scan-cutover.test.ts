@@ -3,6 +3,7 @@ import type { SyncOptions } from '../../src/commands/sync.js';
 import { parseServerUrl } from '../../src/redis/url.js';
 import { DelayProxy } from '../support/delay-proxy.js';
 import type { RedisNode } from '../support/redis-node.js';
+import { callsOf } from '../support/restore-support.js';
 import { noise } from '../support/support.js';
 import { SyncRun } from '../support/sync-run.js';
 import { started, stopAll } from '../support/sync-source.js';
@@ -16,10 +17,6 @@ const byScan = (source: RedisNode, more: Partial<SyncOptions>): Partial<SyncOpti
   ...{ spool: undefined, holdExpiries: false, roundEvery: 100, pauseSource: 20_000 },
   ...more,
 });
-
-/** How often a command was called. */
-const callsOf = async ({ client }: RedisNode, command: string): Promise<number> =>
-  Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(await client.info('commandstats'))?.[1] ?? 0);
 
 const givenUp = (run: SyncRun): Promise<void> =>
   until('it has given up', () => run.notes.some((text) => text.includes('the cutover is given up')));
@@ -36,7 +33,7 @@ test('a source is not paused for nothing: what prevents the cutover is named fir
   });
   await until('it says so', () => run.notes.some((text) => text.startsWith('the source is not paused')));
   expect(run.notes.join('\n')).toContain('the target could not take its place: a key could not be brought over. The sync goes on until');
-  expect(await callsOf(source, 'client\\|pause')).toBe(0);
+  expect(await callsOf(source.client, 'client\\|pause')).toBe(0);
   await source.client.set('c', '3');
   await until('it goes on', async () => (await target.client.get('c')) === '3');
   const { cutover, problems } = await run.stop();
@@ -50,7 +47,7 @@ test('a pause that is shorter than a round is not tried', async () => {
   const run = new SyncRun(proxy.url, target.url, byScan(source, { source: { access, via: 'scan' }, pauseSource: 20 }));
   await until('it says so', () => run.notes.some((text) => text.startsWith('the source is not paused')));
   expect(run.notes.join('\n')).toMatch(/a round takes \d+\.\d s, which is longer than the pause of 0\.0 s/);
-  expect(await callsOf(source, 'client\\|pause')).toBe(0);
+  expect(await callsOf(source.client, 'client\\|pause')).toBe(0);
   expect((await run.stop()).caughtUp).toBe(true);
   await proxy.stop();
 });
@@ -67,8 +64,8 @@ test('a write in the pause that nothing tells of is noticed', async () => {
     },
   });
   await until('it is paused', () => scans === 0);
-  scans = await callsOf(source, 'scan');
-  await until('both sides are compared', async () => (await callsOf(source, 'scan')) > scans);
+  scans = await callsOf(source.client, 'scan');
+  await until('both sides are compared', async () => (await callsOf(source.client, 'scan')) > scans);
   await source.client.call('CLIENT', 'UNPAUSE');
   await source.client.xgroup('SETID', 'stream', 'group', '1-1');
   await givenUp(run);

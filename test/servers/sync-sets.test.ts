@@ -1,17 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RedisNode } from '../support/redis-node.js';
+import { callsOf } from '../support/restore-support.js';
 import { SyncRun } from '../support/sync-run.js';
 import { started, stopAll, withBacklog } from '../support/sync-source.js';
 import { unlike } from '../support/sync-support.js';
 import { until } from '../support/until.js';
 
 afterEach(stopAll);
-
-/** How often the target ran a command. */
-async function callsOf({ client }: RedisNode, command: string): Promise<number> {
-  const line = new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(await client.info('commandstats'));
-  return Number(line?.[1] ?? 0);
-}
 
 describe('SETs that follow one another', () => {
   let source: RedisNode;
@@ -51,8 +46,8 @@ describe('SETs that follow one another', () => {
     await arrived('1');
     await run.stop();
     expect([run.problems, await unlike([source], [target], { databases: [0, 3] })]).toEqual([[], []]);
-    expect(await callsOf(target, 'mset')).toBeGreaterThan(3);
-    expect(await callsOf(target, 'set')).toBeLessThan(600); // 500 are with an expiry
+    expect(await callsOf(target.client, 'mset')).toBeGreaterThan(3);
+    expect(await callsOf(target.client, 'set')).toBeLessThan(600); // 500 are with an expiry
     expect(await target.client.exists('rdbkit:sync:test:none')).toBe(0);
   });
 
@@ -66,7 +61,7 @@ describe('SETs that follow one another', () => {
     await write('1');
     await arrived('1');
     await first.stop();
-    expect([await callsOf(target, 'mset'), first.problems]).toEqual([0, []]);
+    expect([await callsOf(target.client, 'mset'), first.problems]).toEqual([0, []]);
     await client.call('ACL', 'SETUSER', 'rdbkit', '+mset');
     const second = new SyncRun(source.url, url, more);
     await second.follows();

@@ -76,8 +76,8 @@ export class Counters {
   }
 
   /**
-   * At most so many commands from now on, after which it pauses until `unlimit`: what is written while nothing reads it is to
-   * fit into the backlog of the source, however slow the machine is.
+   * Pauses after this many more commands, until `unlimit`: what is written while nobody reads it has to fit into the backlog of the
+   * source, however slow the machine is.
    */
   limit(commands: number): void {
     this.left = Math.min(this.left, commands);

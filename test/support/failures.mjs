@@ -13,25 +13,15 @@ function said(error) {
 
 export default class Failures {
   onTestRunEnd(modules, unhandled, reason) {
-    const found = [];
+    const found = [`The run ${reason}.`];
+    const tell = (place, errors) => found.push(...errors.map((error) => `${place}\n${said(error)}`));
     for (const module of modules) {
-      for (const error of module.errors()) {
-        found.push(`FAIL ${module.relativeModuleId}\n${said(error)}`);
-      }
-      for (const suite of module.children.allSuites()) {
-        for (const error of suite.errors()) {
-          found.push(`FAIL ${module.relativeModuleId} > ${suite.fullName}\n${said(error)}`);
-        }
-      }
-      for (const test of module.children.allTests('failed')) {
-        for (const error of test.result().errors ?? []) {
-          found.push(`FAIL ${module.relativeModuleId} > ${test.fullName}\n${said(error)}`);
-        }
-      }
+      const { children, relativeModuleId: file } = module;
+      tell(`FAIL ${file}`, module.errors());
+      for (const suite of children.allSuites()) tell(`FAIL ${file} > ${suite.fullName}`, suite.errors());
+      for (const test of children.allTests('failed')) tell(`FAIL ${file} > ${test.fullName}`, test.result().errors ?? []);
     }
-    for (const error of unhandled) {
-      found.push(`UNHANDLED ${said(error)}`);
-    }
-    writeFileSync(process.env.RDBKIT_TEST_FAILURES, [`The run ${reason}.`, ...found].join('\n\n') + '\n');
+    tell('UNHANDLED', unhandled);
+    writeFileSync(process.env.RDBKIT_TEST_FAILURES, found.join('\n\n') + '\n');
   }
 }

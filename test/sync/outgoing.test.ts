@@ -16,10 +16,9 @@ const other = fc.oneof(
   fc.constant(['EXEC']),
 );
 /** SETs that follow one another, and what else there is. */
+const sets = fc.array(set, { minLength: 1, maxLength: 12 });
 const commands = fc
-  .array(fc.oneof({ weight: 3, arbitrary: fc.array(set, { minLength: 1, maxLength: 12 }) }, { weight: 2, arbitrary: other.map((one) => [one]) }), {
-    maxLength: 12,
-  })
+  .array(fc.oneof({ weight: 3, arbitrary: sets }, { weight: 2, arbitrary: other.map((one) => [one]) }), { maxLength: 12 })
   .map((groups): Words[] => groups.flat());
 
 /** What the parts hold, MSETs as the SETs that they are of. */

@@ -192,9 +192,7 @@ export class RangeReader {
       if (items.length === 0) break;
       this.adapt(items);
     }
-    this.noneTwice();
-    const head = new ByteBuilder();
-    return count.count === 0 ? undefined : this.value(writer.finish(head), head);
+    return this.members(count, writer);
   }
 
   private async set(key: Uint8Array): Promise<Found | undefined> {
@@ -205,9 +203,7 @@ export class RangeReader {
     for await (const items of this.pages('SSCAN', key)) {
       for (const item of items) if (this.isNew(item, count)) writer.item(this.text(item));
     }
-    this.noneTwice();
-    const head = new ByteBuilder();
-    return count.count === 0 ? undefined : this.value(writer.finish(head), head);
+    return this.members(count, writer);
   }
 
   private async hash(key: Uint8Array): Promise<Found | undefined> {
@@ -223,11 +219,16 @@ export class RangeReader {
         writer.pair(this.text(items[i]), this.text(items[i + 1], this.second), Math.max(0, expiry));
       }
     }
+    return this.members(count, writer);
+  }
+
+  /** The value of these members, once all were read; undefined if there are none. */
+  private members({ count }: { readonly count: number }, writer: ZsetWriter | SetWriter | HashWriter): Found | undefined {
     this.noneTwice();
+    if (count === 0) return undefined;
     const head = new ByteBuilder();
-    if (count.count === 0) return undefined;
     const type = writer.finish(head);
-    return this.value(type, head, writer.pieces());
+    return this.value(type, head, writer instanceof HashWriter ? writer.pieces() : undefined);
   }
 
   /** Redis 7.4 and Valkey 9.0 have them. */

@@ -7,7 +7,7 @@ const ROOM = 1 << 17;
 const MOST_SPARE = 64;
 
 /** What is sent at once. */
-export interface Outgo {
+export interface Taken {
   readonly parts: Uint8Array[];
   /** Commands, and bytes, in them. */
   readonly commands: number;
@@ -25,7 +25,8 @@ export class Outgoing {
   private room: Uint8Array = NONE;
   private roomFrom = 0;
   private roomEnd = 0;
-  private left: Uint8Array[] = [];
+  /** Full rooms, since the last `take`; and answered ones. */
+  private full: Uint8Array[] = [];
   private readonly spare: Uint8Array[] = [];
   /** The range that the next one may continue. */
   private bytes: Uint8Array = NONE;
@@ -49,14 +50,14 @@ export class Outgoing {
     this.commands++;
     this.size += end - start;
     const { run } = this;
-    if (run !== undefined && !run.take(bytes, start, end)) {
+    if (run !== undefined && !run.take(bytes, start, end) && run.count > 0) {
       this.endRun(run);
       run.take(bytes, start, end);
     }
     this.end = end;
   }
 
-  /** Appends bytes that so many commands begin in, and may go on in what is added next. */
+  /** Appends bytes in which `commands` commands begin; the last one may continue in what is added next. */
   addPart(bytes: Uint8Array, commands: number): void {
     this.settle();
     this.commands += commands;
@@ -102,7 +103,7 @@ export class Outgoing {
   private reserve(size: number): void {
     if (this.roomEnd + size <= this.room.length) return;
     this.seal();
-    if (this.room !== NONE) this.left.push(this.room);
+    if (this.room !== NONE) this.full.push(this.room);
     this.room = this.spare.pop() ?? new Uint8Array(ROOM);
     this.roomFrom = this.roomEnd = 0;
   }
@@ -113,14 +114,14 @@ export class Outgoing {
   }
 
   /** Hands over what was added; it is empty then. */
-  take(): Outgo {
+  take(): Taken {
     this.settle();
     this.seal();
-    const { commands, left, parts, size } = this;
+    const { commands, full, parts, size } = this;
     this.parts = [];
-    this.left = [];
+    this.full = [];
     this.size = this.commands = 0;
-    return { parts, commands, size, rooms: left };
+    return { parts, commands, size, rooms: full };
   }
 
   /** Uses rooms again. What was taken before is answered: nobody reads it any more. */
